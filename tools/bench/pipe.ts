@@ -1,8 +1,6 @@
-import { pino } from "pino";
-import yargs from "yargs";
-import { hideBin } from "yargs/helpers";
 import { copyWords } from "../../src/core/base/bytes.ts";
 import {
+  BATCH_MAX,
   RECORD_LENGTH,
   RECORD_SEGMENT,
   RECORD_WORDS,
@@ -22,11 +20,7 @@ import {
 import { TunPacket } from "../../src/core/wire/packet.ts";
 import { TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE, tcpHeaderBytes } from "../../src/core/wire/tcp.ts";
 import { UDP_BYTES } from "../../src/core/wire/udp.ts";
-import { parseAddress } from "../../src/io/address.ts";
-import { openArena } from "../../src/io/native.ts";
 import type { DatagramPort, DatagramSocket, TunPort } from "../../src/io/port.ts";
-import { openTun } from "../../src/io/tun.ts";
-import { openUdpPort } from "../../src/io/udp.ts";
 
 /**
  * The floor under every number of the router: TUN → UDP paths → TUN with everything that costs time (cutting into
@@ -45,69 +39,78 @@ import { openUdpPort } from "../../src/io/udp.ts";
 const TRAILER_BYTES = 29;
 const TRAILER_PROTOCOL = 4;
 
-const TUN_BYTES = 2 << 20;
-const TUN_PACKETS = 8;
+/** Room for eight super-packets, or as many small packets as one read may return. */
+const TUN_BYTES = 9 << 16;
 const SLOT_BYTES = 1 << 16;
-const SLOTS = 8;
+const SLOTS = 16;
+/** Times that the paths are asked again in one turn. */
+const REFILLS_MAX = 8;
 const SCRATCH_BYTES = 1 << 20;
 const PLAN_WORDS = 1 << 16;
+const TEMPLATE_BYTES = 64;
+
+export interface PipePath {
+  socket: DatagramSocket;
+  /** Address words and port of the other end. */
+  remote: Int32Array;
+  remotePort: number;
+}
+
+/** The two addresses between which the pipe carries packets, as numbers. */
+export interface PipeEnds {
+  local: number;
+  remote: number;
+}
+
+/** Bytes of arena that a pipe over `paths` paths needs. */
+export function pipeArenaBytes(paths: number): number {
+  return TUN_BYTES + 2 * SCRATCH_BYTES + paths * SLOTS * SLOT_BYTES + TEMPLATE_BYTES;
+}
+
 export class Pipe {
   private readonly tun: TunPort;
-  private readonly sockets: DatagramSocket[];
-  private readonly remotes: Int32Array[];
-  private readonly remotePort: number;
+  private readonly udp: DatagramPort;
+  private readonly paths: readonly PipePath[];
   private readonly weights: Float64Array;
   private readonly view: DataView;
   private readonly packet = new TunPacket();
   private readonly runs: Runs;
-  private readonly udp: DatagramPort;
   private readonly outbox = new Outbox(PLAN_WORDS);
   private readonly writer: TunWriter;
-  private readonly tunStart: number;
-  private readonly scratchStart: number;
-  private readonly slotsStart: number;
+  // Places in the arena: what the TUN device gave, from 0 on, then these.
+  private readonly scratchStart = TUN_BYTES;
+  private readonly slotsStart = TUN_BYTES + 2 * SCRATCH_BYTES;
   private readonly templateAt: number;
   private scratch = 0;
   private order = 0;
-  // Messages received in one turn: [path, index of the next message, messages].
-  private readonly next: Int32Array;
+  /** Of each path: messages received in this turn, and how many of them have been handed on. */
   private readonly received: Int32Array;
+  private readonly handed: Int32Array;
+  /** The order of the datagram behind the one handed on last. */
+  private expected = 0;
 
   constructor(
     arena: Uint8Array,
-    layout: { start: number },
     tun: TunPort,
     udp: DatagramPort,
-    sockets: DatagramSocket[],
-    remotes: Int32Array[],
-    remotePort: number,
-    addresses: { local: number; remote: number },
+    paths: readonly PipePath[],
+    ends: PipeEnds,
   ) {
     this.tun = tun;
     this.udp = udp;
-    this.sockets = sockets;
-    this.remotes = remotes;
-    this.remotePort = remotePort;
-    this.weights = new Float64Array(sockets.length).fill(1);
+    this.paths = paths;
+    this.weights = new Float64Array(paths.length).fill(1);
     this.view = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
-    this.runs = new Runs(sockets.length);
-    this.tunStart = layout.start;
-    this.scratchStart = this.tunStart + TUN_BYTES;
-    this.slotsStart = this.scratchStart + 2 * SCRATCH_BYTES;
-    this.templateAt = this.slotsStart + sockets.length * SLOTS * SLOT_BYTES;
-    this.writer = new TunWriter(
-      arena,
-      this.scratchStart + SCRATCH_BYTES,
-      this.slotsStart,
-      PLAN_WORDS,
-      tun.offloads,
-    );
-    this.next = new Int32Array(sockets.length);
-    this.received = new Int32Array(sockets.length);
-    this.writeTemplate(addresses.local, addresses.remote);
+    this.runs = new Runs(paths.length);
+    this.templateAt = this.slotsStart + paths.length * SLOTS * SLOT_BYTES;
+    const writerScratch = this.scratchStart + SCRATCH_BYTES;
+    this.writer = new TunWriter(arena, writerScratch, this.slotsStart, PLAN_WORDS, tun.offloads);
+    this.received = new Int32Array(paths.length);
+    this.handed = new Int32Array(paths.length);
+    this.writeTemplate(ends);
   }
 
-  private writeTemplate(local: number, remote: number): void {
+  private writeTemplate({ local, remote }: PipeEnds): void {
     const view = this.view;
     const at = this.templateAt;
     view.setUint8(at, 0x45);
@@ -119,12 +122,13 @@ export class Pipe {
 
   start(): void {
     this.tun.start(() => this.handleTun());
-    for (const socket of this.sockets) socket.start(() => this.handleNet());
+    for (const { socket } of this.paths) socket.start(() => this.handleNet());
   }
 
   handleTun(): void {
-    const count = this.tun.read(this.tunStart, this.tunStart + TUN_BYTES, TUN_PACKETS);
+    const count = this.tun.read(0, TUN_BYTES, BATCH_MAX);
     if (count === 0) return;
+    this.runs.beginTurn();
     this.clear();
     const records = this.tun.records;
     const packet = this.packet;
@@ -180,47 +184,68 @@ export class Pipe {
     view.setUint8(trailerAt + TRAILER_PROTOCOL, packet.protocol);
     for (let i = 5; i < TRAILER_BYTES; i += 4) view.setInt32(trailerAt + i, i);
     this.scratch = trailerAt + TRAILER_BYTES;
-    outbox.datagram(
-      path,
-      this.sockets[path]!.id,
-      this.remotes[path]!,
-      0,
-      this.remotePort,
-      0,
-      headerBytes + bytes + TRAILER_BYTES,
-    );
+    const { socket, remote, remotePort } = this.paths[path]!;
+    outbox.datagram(path, socket.id, remote, 0, remotePort, 0, headerBytes + bytes + TRAILER_BYTES);
     const plan = outbox.plan;
     plan.piece(headerAt, headerBytes);
     if (bytes > 0) plan.piece(packet.payloadAt + offset, bytes);
     plan.piece(trailerAt, TRAILER_BYTES);
   }
 
-  /** Takes one batch from every path and hands it on in the order in which it was sent. */
+  /**
+   * Takes a batch from every path and hands the messages on in the order in which they were sent. Where one is missing
+   * that may have come in meanwhile, the paths that have nothing left are asked again; it is not waited for.
+   */
   handleNet(): void {
-    const { sockets, received, next } = this;
-    let left = 0;
-    for (let k = 0; k < sockets.length; k++) {
-      received[k] = sockets[k]!.receive(this.slotAt(k, 0), SLOT_BYTES, SLOTS);
-      next[k] = 0;
-      left += received[k]!;
-    }
-    if (left === 0) return;
     this.writer.clear();
-    for (; left > 0; left--) {
-      let first = -1;
-      let firstOrder = 0;
-      for (let k = 0; k < sockets.length; k++) {
-        if (next[k]! >= received[k]!) continue;
-        const order = this.orderOf(k, next[k]!);
-        if (first >= 0 && ((order - firstOrder) | 0) > 0) continue;
-        first = k;
-        firstOrder = order;
+    this.refill();
+    for (let refills = 0; ; ) {
+      const path = this.earliest();
+      if (path < 0) break;
+      const order = this.orderOf(path, this.handed[path]!);
+      if (order !== this.expected && refills < REFILLS_MAX) {
+        refills++;
+        this.write();
+        if (this.refill()) continue;
       }
-      this.deliver(first, next[first]!);
-      next[first] = next[first]! + 1;
+      this.deliver(path, this.handed[path]!);
+      this.handed[path] = this.handed[path]! + 1;
     }
+    this.write();
+  }
+
+  /** Receives on every path whose messages have all been handed on and written; answers whether there was anything. */
+  private refill(): boolean {
+    const { paths, received, handed } = this;
+    let found = false;
+    for (let k = 0; k < paths.length; k++) {
+      if (handed[k]! < received[k]!) continue;
+      received[k] = paths[k]!.socket.receive(this.slotAt(k, 0), SLOT_BYTES, SLOTS);
+      handed[k] = 0;
+      found ||= received[k]! > 0;
+    }
+    return found;
+  }
+
+  /** The path whose next message was sent first, or -1. */
+  private earliest(): number {
+    const { received, handed } = this;
+    let first = -1;
+    let firstOrder = 0;
+    for (let k = 0; k < received.length; k++) {
+      if (handed[k]! >= received[k]!) continue;
+      const order = this.orderOf(k, handed[k]!);
+      if (first >= 0 && ((order - firstOrder) | 0) > 0) continue;
+      first = k;
+      firstOrder = order;
+    }
+    return first;
+  }
+
+  private write(): void {
     this.writer.finish();
     this.tun.write(this.writer.plan);
+    this.writer.clear();
   }
 
   private slotAt(path: number, message: number): number {
@@ -228,14 +253,14 @@ export class Pipe {
   }
 
   private orderOf(path: number, message: number): number {
-    const segment = this.sockets[path]!.records[message * RECORD_WORDS + RECORD_SEGMENT]!;
+    const segment = this.paths[path]!.socket.records[message * RECORD_WORDS + RECORD_SEGMENT]!;
     return segment < TRAILER_BYTES
       ? 0
       : this.view.getInt32(this.slotAt(path, message) + segment - TRAILER_BYTES);
   }
 
   private deliver(path: number, message: number): void {
-    const records = this.sockets[path]!.records;
+    const records = this.paths[path]!.socket.records;
     const length = records[message * RECORD_WORDS + RECORD_LENGTH]!;
     const segment = records[message * RECORD_WORDS + RECORD_SEGMENT]!;
     const slotAt = this.slotAt(path, message);
@@ -247,11 +272,8 @@ export class Pipe {
   private deliverDatagram(at: number, bytes: number): void {
     const { view, writer, templateAt } = this;
     if (bytes < UDP_BYTES) return;
-    if (!writer.fits()) {
-      writer.finish();
-      this.tun.write(writer.plan);
-      writer.clear();
-    }
+    if (!writer.fits()) this.write();
+    this.expected = (view.getInt32(at + bytes) + 1) | 0;
     const protocol = view.getUint8(at + bytes + TRAILER_PROTOCOL);
     if (protocol === PROTOCOL_TCP) {
       const headerBytes = tcpHeaderBytes(view, at, bytes);
@@ -272,50 +294,3 @@ export class Pipe {
     }
   }
 }
-
-function main(): void {
-  const options = yargs(hideBin(process.argv))
-    .options({
-      tun: { type: "string", default: "mp0" },
-      mtu: { type: "number", default: 1400 },
-      local: { type: "string", array: true, demandOption: true },
-      remote: { type: "string", array: true, demandOption: true },
-      port: { type: "number", default: 7000 },
-      inner: {
-        type: "string",
-        array: true,
-        demandOption: true,
-        describe: "local and remote address on the TUN device",
-      },
-    })
-    .strict()
-    .parseSync();
-  const log = pino({ name: "pipe" }, pino.destination(2));
-  const paths = options.local.length;
-  const arena = openArena(TUN_BYTES + 2 * SCRATCH_BYTES + paths * SLOTS * SLOT_BYTES + 64);
-  const tun = openTun({ name: options.tun, mtu: options.mtu }, arena, log);
-  const udp = openUdpPort(arena, log);
-  const sockets = options.local.map((text) => udp.open({ address: parseAddress(text), port: options.port }));
-  const [local, remote] = options.inner.map((text) => new DataView(parseAddress(text).buffer).getUint32(12));
-  const pipe = new Pipe(
-    arena,
-    { start: 0 },
-    tun,
-    udp,
-    sockets,
-    options.remote.map(parseAddress),
-    options.port,
-    {
-      local: local!,
-      remote: remote!,
-    },
-  );
-  pipe.start();
-  process.on("SIGTERM", () => {
-    tun.close();
-    udp.close();
-  });
-  process.stdout.write("ready\n");
-}
-
-main();

@@ -1,9 +1,11 @@
 import { defineConfig } from "vitest/config";
+import { ClosingLine } from "./closing-line.ts";
 
 // Two projects: `unit` needs nothing but Node; `system` needs root, the built code and the real kernel, and runs
 // one file at a time because its files measure and share one machine.
 export default defineConfig({
   test: {
+    reporters: ["default", new ClosingLine()],
     projects: [
       {
         test: {

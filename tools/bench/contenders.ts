@@ -1,0 +1,218 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Host, type Lab, type LabProcess, waitFor } from "../lab/index.ts";
+
+/** The two links of the bench's lab, and its two hosts. */
+export const LINKS = ["l0", "l1"] as const;
+export const HOSTS = ["a", "b"] as const;
+
+/** A way from host a to host b that is measured. */
+export interface Contender {
+  name: string;
+  /** Commands that must be installed. */
+  needs?: readonly string[];
+  start(lab: Lab): Promise<Running>;
+}
+
+export interface Running {
+  /** Address of b by which this way is used. */
+  target: string;
+  /** The flows ask for MPTCP. */
+  mptcp?: boolean;
+  /** MPTCP carries TCP only. */
+  tcpOnly?: boolean;
+  /** What carries the packets, where that is not the kernel. */
+  daemons: readonly LabProcess[];
+  stop(): Promise<void>;
+}
+
+const INNER = { a: "10.99.0.1", b: "10.99.0.2" } as const;
+
+export const CONTENDERS: readonly Contender[] = [
+  { name: "veth", start: async (lab) => kernelOnly(lab) },
+  { name: "veth, no offloads", needs: ["ethtool"], start: startWithoutOffloads },
+  {
+    name: "MPTCP, 1 link",
+    needs: ["mptcpize"],
+    start: async (lab) => ({ ...kernelOnly(lab), mptcp: true, tcpOnly: true }),
+  },
+  { name: "MPTCP, 2 links", needs: ["mptcpize"], start: startMptcp },
+  { name: "mpip pipe, 1 path", start: (lab) => startPipe(lab, 1) },
+  { name: "mpip pipe, 2 paths", start: (lab) => startPipe(lab, 2) },
+  { name: "wireguard-go", needs: ["wireguard-go", "wg"], start: startWireguard },
+  { name: "OpenVPN", needs: ["openvpn", "openssl"], start: startOpenvpn },
+];
+
+/** The one whose numbers the others' are divided by. */
+export const YARDSTICK = "MPTCP, 2 links";
+
+function kernelOnly(lab: Lab): Running {
+  return { target: lab.host("b").ip("l0"), daemons: [], stop: async () => {} };
+}
+
+async function startWithoutOffloads(lab: Lab): Promise<Running> {
+  const turn = async (state: "on" | "off") => {
+    for (const host of HOSTS) {
+      await lab.host(host).exec("ethtool", ["-K", "l0", "tso", state, "gso", state, "gro", state]);
+    }
+  };
+  await turn("off");
+  return { ...kernelOnly(lab), stop: () => turn("on") };
+}
+
+async function startMptcp(lab: Lab): Promise<Running> {
+  const limits = ["mptcp", "limits", "set", "subflows", "4", "add_addr_accepted", "4"];
+  for (const host of HOSTS) await lab.host(host).exec("ip", limits);
+  await lab.host("b").exec("ip", ["mptcp", "endpoint", "add", lab.host("b").ip("l1"), "dev", "l1", "signal"]);
+  await lab
+    .host("a")
+    .exec("ip", ["mptcp", "endpoint", "add", lab.host("a").ip("l1"), "dev", "l1", "subflow", "fullmesh"]);
+  const stop = async () => {
+    for (const host of HOSTS) await lab.host(host).exec("ip", ["mptcp", "endpoint", "flush"]);
+  };
+  return { ...kernelOnly(lab), mptcp: true, tcpOnly: true, stop };
+}
+
+async function startPipe(lab: Lab, paths: number): Promise<Running> {
+  const script = fileURLToPath(new URL("./pipe-main.js", import.meta.url));
+  const links = LINKS.slice(0, paths);
+  const start = async (self: "a" | "b", other: "a" | "b") => {
+    const [host, peer] = [lab.host(self), lab.host(other)];
+    const addresses = links.flatMap((link) => ["--local", host.ip(link), "--remote", peer.ip(link)]);
+    const daemon = host.spawn(process.execPath, [
+      script,
+      ...addresses,
+      "--from",
+      INNER[self],
+      "--to",
+      INNER[other],
+    ]);
+    await daemon.output(/^ready$/m);
+    await host.exec("ip", ["address", "add", `${INNER[self]}/24`, "dev", "mp0"]);
+    return daemon;
+  };
+  return tunnel([await start("a", "b"), await start("b", "a")]);
+}
+
+async function startWireguard(lab: Lab): Promise<Running> {
+  const host = lab.host("a");
+  const keys = {} as Record<"a" | "b", { secret: string; public: string }>;
+  for (const name of HOSTS) {
+    const secret = (await host.exec("wg", ["genkey"])).stdout.trim();
+    keys[name] = { secret, public: (await host.exec("wg", ["pubkey"], { input: secret })).stdout.trim() };
+  }
+  const start = async (self: "a" | "b", other: "a" | "b") => {
+    const [own, peer] = [lab.host(self), lab.host(other)];
+    // Its control sockets share one directory over all namespaces, so the names carry the lab's.
+    const device = `wg${process.pid % 10000}${self}`;
+    const daemon = own.spawn("wireguard-go", ["--foreground", device], {
+      env: { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1" },
+    });
+    await deviceExists(own, device);
+    const endpoint = ["endpoint", `${peer.ip("l0")}:7001`, "allowed-ips", "0.0.0.0/0"];
+    const config = [
+      "set",
+      device,
+      "listen-port",
+      "7001",
+      "private-key",
+      "/dev/stdin",
+      "peer",
+      keys[other].public,
+      ...endpoint,
+    ];
+    await own.exec("wg", config, { input: keys[self].secret });
+    await own.exec("ip", ["address", "add", `${INNER[self]}/24`, "dev", device]);
+    await own.exec("ip", ["link", "set", device, "up", "mtu", "1420"]);
+    return daemon;
+  };
+  return tunnel([await start("a", "b"), await start("b", "a")]);
+}
+
+async function startOpenvpn(lab: Lab): Promise<Running> {
+  const folder = mkdtempSync(join(tmpdir(), "mpip-bench-"));
+  const fingerprints = {} as Record<"a" | "b", string>;
+  for (const name of HOSTS) {
+    const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
+    const request = [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      "2",
+    ];
+    await lab
+      .host(name)
+      .exec("openssl", [...request, "-subj", `/CN=${name}`, "-keyout", key, "-out", certificate]);
+    const print = ["x509", "-fingerprint", "-sha256", "-noout", "-in", certificate];
+    fingerprints[name] = (await lab.host(name).exec("openssl", print)).stdout.split("=")[1]!.trim();
+  }
+  const start = (self: "a" | "b", other: "a" | "b") => {
+    const [own, peer] = [lab.host(self), lab.host(other)];
+    const config = [
+      "dev tun0",
+      "dev-type tun",
+      `local ${own.ip("l0")}`,
+      `remote ${peer.ip("l0")}`,
+      "port 7002",
+      `ifconfig ${INNER[self]} ${INNER[other]}`,
+      self === "a" ? "tls-client" : "tls-server",
+      `peer-fingerprint ${fingerprints[other]}`,
+      `key ${join(folder, `${self}.key`)}`,
+      `cert ${join(folder, `${self}.crt`)}`,
+      ...(self === "b" ? ["dh none"] : []),
+      "data-ciphers AES-256-GCM",
+      "cipher AES-256-GCM",
+    ];
+    const file = join(folder, `${self}.conf`);
+    writeFileSync(file, `${config.join("\n")}\n`);
+    return own.spawn("openvpn", ["--config", file]);
+  };
+  const daemons = [start("b", "a"), start("a", "b")];
+  await Promise.all(daemons.map((daemon) => daemon.output(/Initialization Sequence Completed/, 30_000)));
+  const running = tunnel(daemons);
+  return {
+    ...running,
+    stop: async () => {
+      await running.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function tunnel(daemons: readonly LabProcess[]): Running {
+  return {
+    target: INNER.b,
+    daemons,
+    stop: async () => {
+      await Promise.all(daemons.map((daemon) => daemon.stop()));
+    },
+  };
+}
+
+async function deviceExists(host: Host, device: string): Promise<void> {
+  await waitFor(
+    async () => (await host.exec("ip", ["link", "show", device], { allowFailure: true })).code === 0,
+    {
+      what: `the device ${device} on ${host.name}`,
+    },
+  );
+}
+
+/** CPU seconds that a process has used, in user space and in the kernel. */
+export function cpuSeconds(process: LabProcess): number {
+  // Behind the command's name, which may hold anything but ends with the last ")".
+  const fields = readFileSync(`/proc/${process.pid}/stat`, "latin1")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+}
+
+/** USER_HZ, 100 on every Linux that Node.js runs on. */
+const CLOCK_TICKS = 100;

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "layout.h"
 
 namespace mpip {
@@ -16,6 +18,12 @@ Args::Args(napi_env env, napi_callback_info info) : env_(env) {
 
 int32_t Args::integer(size_t at) const {
   int32_t value = 0;
+  napi_get_value_int32(env_, values_[at], &value);
+  return value;
+}
+
+int32_t Args::descriptor(size_t at) const {
+  int32_t value = -1;
   napi_get_value_int32(env_, values_[at], &value);
   return value;
 }
@@ -48,7 +56,9 @@ bool Args::text(size_t at, char* out, size_t size) const {
   size_t length = 0;
   if (napi_get_value_string_utf8(env_, values_[at], nullptr, 0, &length) != napi_ok) return false;
   if (length + 1 > size) return false;
-  return napi_get_value_string_utf8(env_, values_[at], out, size, &length) == napi_ok;
+  if (napi_get_value_string_utf8(env_, values_[at], out, size, &length) != napi_ok) return false;
+  // Whoever reads it as a C string must see all of it.
+  return strlen(out) == length;
 }
 
 napi_value integer(napi_env env, int32_t value) {
@@ -90,7 +100,7 @@ napi_value arenaOpen(napi_env env, napi_callback_info info) {
 
 // closeDescriptor(fd): 0 | -errno.
 napi_value closeDescriptor(napi_env env, napi_callback_info info) {
-  return integer(env, close(Args(env, info).integer(0)) == 0 ? 0 : failure());
+  return integer(env, close(Args(env, info).descriptor(0)) == 0 ? 0 : failure());
 }
 
 struct Constant {

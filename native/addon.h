@@ -25,8 +25,8 @@ struct Words {
   size_t length = 0;
 };
 
-// The arguments of one call, read by position. A missing or wrong argument reads as 0, an empty array or an empty
-// string, which the callee answers with -EINVAL or -EBADF: a mistake must not throw on the data path.
+// The arguments of one call, read by position. A missing or wrong argument reads as 0, no descriptor, an empty array or
+// no string, which the callee answers with -EINVAL or -EBADF: a mistake must not throw on the data path.
 class Args {
  public:
   static constexpr size_t kMax = 8;
@@ -35,10 +35,12 @@ class Args {
 
   napi_env env() const { return env_; }
   int32_t integer(size_t at) const;
+  // -1 where the argument is no number: 0 would be somebody's.
+  int32_t descriptor(size_t at) const;
   Bytes bytes(size_t at) const;
   Words words(size_t at) const;
   napi_value value(size_t at) const { return values_[at]; }
-  // False where the argument is no string or longer than `size - 1` bytes.
+  // False where the argument is no string, longer than `size - 1` bytes, or has a zero byte inside.
   bool text(size_t at, char* out, size_t size) const;
 
  private:

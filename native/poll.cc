@@ -1,5 +1,6 @@
 // Readiness: one JavaScript call for each ready descriptor and turn of the event loop. The loop polls by level, so
 // what a callback leaves unread brings it back in the next turn, after timers and other handles had theirs.
+#include <sys/socket.h>
 #include <uv.h>
 
 #include <new>
@@ -70,11 +71,19 @@ Polls* pollsOf(napi_env env, napi_callback_info info) {
   return static_cast<Polls*>(data);
 }
 
+// libuv takes an error of a descriptor for its end and polls it no more, unless the error is a "prioritized" event. A
+// TUN device that was deleted ends so; a socket whose error queue has something to read marks it and goes on.
+bool hasErrorQueue(int fd) {
+  int marked = 0;
+  socklen_t length = sizeof marked;
+  return getsockopt(fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, &marked, &length) == 0 && marked != 0;
+}
+
 // pollStart(fd, callback): 0 | -errno
 napi_value pollStart(napi_env env, napi_callback_info info) {
   const Args args(env, info);
   Polls* polls = pollsOf(env, info);
-  const int fd = args.integer(0);
+  const int fd = args.descriptor(0);
   napi_valuetype type = napi_undefined;
   napi_typeof(env, args.value(1), &type);
   if (type != napi_function) return integer(env, -EINVAL);
@@ -93,14 +102,14 @@ napi_value pollStart(napi_env env, napi_callback_info info) {
   poll->owner = polls;
   napi_create_reference(env, args.value(1), 1, &poll->callback);
   polls->byDescriptor.emplace(fd, poll);
-  uv_poll_start(&poll->handle, UV_READABLE, onReady);
+  uv_poll_start(&poll->handle, UV_READABLE | (hasErrorQueue(fd) ? UV_PRIORITIZED : 0), onReady);
   return integer(env, 0);
 }
 
 // pollStop(fd): 0 | -errno. Call it before the descriptor is closed; it may be called from any callback.
 napi_value pollStop(napi_env env, napi_callback_info info) {
   Polls* polls = pollsOf(env, info);
-  const auto found = polls->byDescriptor.find(Args(env, info).integer(0));
+  const auto found = polls->byDescriptor.find(Args(env, info).descriptor(0));
   if (found == polls->byDescriptor.end()) return integer(env, -ENOENT);
   stop(found->second);
   polls->byDescriptor.erase(found);

@@ -56,7 +56,7 @@ napi_value tunOffload(napi_env env, napi_callback_info info) {
   if (bits & kChecksum) features |= TUN_F_CSUM;
   if (bits & kTso) features |= TUN_F_TSO4 | TUN_F_TSO6;
   if (bits & kUso) features |= TUN_F_USO4 | TUN_F_USO6;
-  return integer(env, ioctl(args.integer(0), TUNSETOFFLOAD, features) < 0 ? failure() : 0);
+  return integer(env, ioctl(args.descriptor(0), TUNSETOFFLOAD, features) < 0 ? failure() : 0);
 }
 
 // packetOpen(name): fd | -errno. A packet socket on an interface that reads and writes as a TUN device with vnet
@@ -150,7 +150,7 @@ napi_value linkSet(napi_env env, napi_callback_info info) {
 // header on the device (vnet = 0) each packet gets one of zeros, so that the reader sees one format.
 napi_value tunRead(napi_env env, napi_callback_info info) {
   const Args args(env, info);
-  const int fd = args.integer(0);
+  const int fd = args.descriptor(0);
   const bool vnet = args.integer(1) != 0;
   const Bytes arena = args.bytes(2);
   int32_t at = args.integer(3);
@@ -182,7 +182,7 @@ napi_value tunRead(napi_env env, napi_callback_info info) {
 // Every message starts with a vnet header; without one on the device (vnet = 0) it is left out.
 napi_value tunWrite(napi_env env, napi_callback_info info) {
   const Args args(env, info);
-  const int fd = args.integer(0);
+  const int fd = args.descriptor(0);
   const bool vnet = args.integer(1) != 0;
   const Bytes arena = args.bytes(2);
   const Words plan = args.words(3);

@@ -105,7 +105,7 @@ int32_t setBuffer(int fd, int forced, int limited, int value) {
 // udpOption(fd, family, option, value): 0 | -errno
 napi_value udpOption(napi_env env, napi_callback_info info) {
   const Args args(env, info);
-  const int fd = args.integer(0);
+  const int fd = args.descriptor(0);
   const bool v4 = args.integer(1) == 4;
   const int32_t value = args.integer(3);
   switch (args.integer(2)) {
@@ -130,9 +130,13 @@ napi_value udpOption(napi_env env, napi_callback_info info) {
                              : setOne(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, value));
     case kOnlyIpv6:
       return integer(env, setOne(fd, IPPROTO_IPV6, IPV6_V6ONLY, value));
-    case kErrors:
+    case kErrors: {
+      // Marks readiness that is the error queue's; poll.cc says why.
+      const int32_t error = setOne(fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, value);
+      if (error != 0) return integer(env, error);
       return integer(env, v4 ? setOne(fd, IPPROTO_IP, IP_RECVERR, value)
                              : setOne(fd, IPPROTO_IPV6, IPV6_RECVERR, value));
+    }
     default:
       return integer(env, -EINVAL);
   }
@@ -144,17 +148,18 @@ napi_value udpDevice(napi_env env, napi_callback_info info) {
   char name[IFNAMSIZ];
   if (!args.text(1, name, sizeof name)) return integer(env, -EINVAL);
   const socklen_t length = static_cast<socklen_t>(strlen(name));
-  return integer(env, setsockopt(args.integer(0), SOL_SOCKET, SO_BINDTODEVICE, name, length) < 0 ? failure() : 0);
+  return integer(env, setsockopt(args.descriptor(0), SOL_SOCKET, SO_BINDTODEVICE, name, length) < 0 ? failure() : 0);
 }
 
 // udpBind(fd, address, port): the port bound | -errno
 napi_value udpBind(napi_env env, napi_callback_info info) {
   const Args args(env, info);
-  const int fd = args.integer(0);
+  const int fd = args.descriptor(0);
   const Words address = args.words(1);
-  if (address.length < 4) return integer(env, -EINVAL);
+  const int32_t port = args.integer(2);
+  if (address.length < 4 || port < 0 || port > UINT16_MAX) return integer(env, -EINVAL);
   sockaddr_storage local{};
-  socklen_t length = socketAddress(address.data, args.integer(2), &local);
+  socklen_t length = socketAddress(address.data, port, &local);
   if (bind(fd, reinterpret_cast<sockaddr*>(&local), length) < 0) return integer(env, failure());
   length = sizeof local;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) < 0) return integer(env, failure());
@@ -228,7 +233,7 @@ napi_value udpReceive(napi_env env, napi_callback_info info) {
   }
   int received;
   do {
-    received = recvmmsg(args.integer(0), messages, static_cast<unsigned>(max), MSG_DONTWAIT, nullptr);
+    received = recvmmsg(args.descriptor(0), messages, static_cast<unsigned>(max), MSG_DONTWAIT, nullptr);
   } while (received < 0 && errno == EINTR);
   if (received < 0) return integer(env, errno == EAGAIN ? 0 : failure());
 
@@ -263,22 +268,23 @@ napi_value udpErrors(napi_env env, napi_callback_info info) {
     header.msg_namelen = sizeof destination;
     header.msg_control = control;
     header.msg_controllen = sizeof control;
-    if (recvmsg(args.integer(0), &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+    if (recvmsg(args.descriptor(0), &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
       if (errno == EINTR) continue;
       return integer(env, count > 0 || errno == EAGAIN ? count : failure());
     }
-    int32_t* record = records.data + count * kRecordWords;
-    memset(record, 0, kRecordWords * sizeof(int32_t));
-    storePeer(record, destination);
+    sock_extended_err error{};
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
       const bool v4 = part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR;
       const bool v6 = part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_RECVERR;
-      if (!v4 && !v6) continue;
-      sock_extended_err error;
-      memcpy(&error, CMSG_DATA(part), sizeof error);
-      record[kRecordLength] = -static_cast<int32_t>(error.ee_errno);
-      record[kRecordSegment] = static_cast<int32_t>(error.ee_info);
+      if (v4 || v6) memcpy(&error, CMSG_DATA(part), sizeof error);
     }
+    // What our own kernel refused stands in the status of the message already.
+    if (error.ee_origin != SO_EE_ORIGIN_ICMP && error.ee_origin != SO_EE_ORIGIN_ICMP6) continue;
+    int32_t* record = records.data + count * kRecordWords;
+    memset(record, 0, kRecordWords * sizeof(int32_t));
+    storePeer(record, destination);
+    record[kRecordLength] = -static_cast<int32_t>(error.ee_errno);
+    record[kRecordSegment] = static_cast<int32_t>(error.ee_info);
     count++;
   }
   return integer(env, count);

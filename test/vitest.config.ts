@@ -10,6 +10,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Long for a test that takes half a second: the machines are shared.
+          testTimeout: 30_000,
           include: ["test/{unit,arch,property,vectors}/**/*.test.ts"],
         },
       },

@@ -9,7 +9,8 @@ export type AddressWords = Int32Array;
 
 export function parseAddress(text: string): AddressWords {
   if (isIPv4(text)) return parseAddress(`::ffff:${text}`);
-  if (!isIPv6(text)) throw new IoError(`"${text}" is not an IP address`);
+  // A zone ("%eth0") has no place in the words.
+  if (!isIPv6(text) || text.includes("%")) throw new IoError(`"${text}" is not an IP address`);
   const bytes = new Uint8Array(16);
   const [head = "", tail] = text.split("::");
   const front = groups(head);

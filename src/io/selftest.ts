@@ -16,14 +16,14 @@ import {
 } from "../core/batch/layout.ts";
 import { Plan } from "../core/batch/plan.ts";
 import { parseAddress } from "./address.ts";
-import { native } from "./native.ts";
+import { native, openArena } from "./native.ts";
 import type { TunOffloads, UdpOffloads } from "./port.ts";
 
 /**
  * Kernels and drivers get offloads wrong now and then, and say nothing. So each is tried before it is used: a burst
  * goes through it and the bytes are compared. What fails is switched off in `offloads`, with one log line. What
  * cannot be tried (no loopback, no right to open a packet socket) is left on: the ports notice refusals at run time.
- * The tests use the arena from its start: run them before anything else lives there.
+ * The tests have memory of their own: a socket may be opened while packets live in the ports' arena.
  */
 
 const BURST_SEGMENTS = 5;
@@ -35,9 +35,11 @@ const RECEIVE_AT = 1 << 16;
 const RECEIVE_SLOT_BYTES = 1 << 16;
 /** Packets that may be in a device besides ours. */
 const READS_MAX = 16;
+const ARENA_BYTES = RECEIVE_AT + READS_MAX * TUN_READ_MAX_BYTES;
 
-export function testUdpOffloads(family: 4 | 6, offloads: UdpOffloads, arena: Uint8Array, log: Logger): void {
+export function testUdpOffloads(family: 4 | 6, offloads: UdpOffloads, log: Logger): void {
   if (!offloads.gso && !offloads.gro) return;
+  const arena = openArena(ARENA_BYTES);
   const sender = native.udpOpen(family);
   const receiver = native.udpOpen(family);
   try {
@@ -100,22 +102,16 @@ function receiveBurst(fd: number, arena: Uint8Array): "right bytes" | "wrong byt
 }
 
 /** The device must be up. Its packets go through a packet socket, the kernel's side of it. */
-export function testTunOffloads(
-  fd: number,
-  name: string,
-  offloads: TunOffloads,
-  arena: Uint8Array,
-  log: Logger,
-): void {
+export function testTunOffloads(fd: number, name: string, offloads: TunOffloads, log: Logger): void {
   if (!offloads.tso) return;
+  const arena = openArena(ARENA_BYTES);
   const tap = native.packetOpen(name);
   if (tap < 0) {
     log.debug(`TUN: the offloads of ${name} were not tested: no packet socket (CAP_NET_RAW)`);
     return;
   }
   try {
-    const passes = (kind: Burst) =>
-      passesBurst(fd, tap, kind, arena) && passesBurst(tap, fd, kind, arena) ? true : undefined;
+    const passes = (kind: Burst) => passesBurst(fd, tap, kind, arena) && passesBurst(tap, fd, kind, arena);
     if (!passes(TCP_BURST)) {
       offloads.tso = false;
       offloads.uso = false;
@@ -162,8 +158,7 @@ function passesBurst(from: number, to: number, burst: Burst, arena: Uint8Array):
 
 function readInto(fd: number, arena: Uint8Array): { count: number; records: Int32Array } {
   const records = new Int32Array(READS_MAX * TUN_RECORD_WORDS);
-  const end = RECEIVE_AT + READS_MAX * TUN_READ_MAX_BYTES;
-  const count = native.tunRead(fd, 1, arena, RECEIVE_AT, Math.min(end, arena.length), READS_MAX, records);
+  const count = native.tunRead(fd, 1, arena, RECEIVE_AT, ARENA_BYTES, READS_MAX, records);
   return { count: Math.max(0, count), records };
 }
 

@@ -26,9 +26,9 @@ export interface TunOptions {
 /** Opens the device, sets it up, tests its offloads and switches off, with one log line, what does not work. */
 export function openTun(options: TunOptions, arena: Uint8Array, log: Logger): TunPort {
   const { name, mtu } = options;
-  if (name.length === 0 || name.length > 15 || /[/\s%]/.test(name)) {
+  if (!/^[!-~]{1,15}$/.test(name) || /[/:%]/.test(name) || name === "." || name === "..") {
     throw new IoError(
-      `"${name}" is no name for a TUN device: use 1 to 15 characters without "/", "%" or spaces`,
+      `"${name}" is no name for a TUN device: use 1 to 15 ASCII characters without "/", ":", "%" or spaces, and not "." or ".."`,
     );
   }
   const wanted = { checksum: true, tso: true, uso: true, ...options.offloads };
@@ -36,7 +36,7 @@ export function openTun(options: TunOptions, arena: Uint8Array, log: Logger): Tu
   try {
     const offloads = setOffloads(fd, wanted, log);
     setLink(name, mtu, options.queueLength ?? -1);
-    testTunOffloads(fd, name, offloads, arena, log);
+    testTunOffloads(fd, name, offloads, log);
     setOffloads(fd, offloads, log);
     return new NativeTun(fd, name, offloads, wanted.checksum, arena);
   } catch (error) {
@@ -135,7 +135,7 @@ class NativeTun implements TunPort {
   write(plan: Plan): number {
     if (plan.count === 0) return 0;
     const taken = Math.max(0, native.tunWrite(this.fd, this.vnet, this.arena, plan.words, plan.count));
-    this.sent.calls++;
+    if (taken > 0) this.sent.calls++;
     this.sent.messages += taken;
     this.sent.refused += plan.count - taken;
     return taken;

@@ -59,7 +59,7 @@ class UdpPort implements DatagramPort {
   private readonly wanted: UdpOffloads;
   private readonly tested = new Map<4 | 6, UdpOffloads>();
   private readonly sockets = new Map<number, UdpSocket>();
-  /** The sockets without UDP_SEGMENT. */
+  /** The sockets without UDP_SEGMENT, as the last plan was sent. */
   private unsegmented = new Int32Array(0);
 
   constructor(arena: Uint8Array, log: Logger, bufferBytes: number, wanted: UdpOffloads) {
@@ -91,7 +91,7 @@ class UdpPort implements DatagramPort {
     if (plan.count === 0) return 0;
     let sent = this.sendOnce(plan);
     if (sent < plan.count && this.endSegmentation(plan)) sent = this.sendOnce(plan);
-    this.counters.calls++;
+    if (sent > 0) this.counters.calls++;
     this.counters.messages += sent;
     this.counters.refused += plan.count - sent;
     return sent;
@@ -105,7 +105,7 @@ class UdpPort implements DatagramPort {
     let offloads = this.tested.get(family);
     if (offloads === undefined) {
       offloads = { ...this.wanted };
-      testUdpOffloads(family, offloads, this.arena, this.log);
+      testUdpOffloads(family, offloads, this.log);
       this.tested.set(family, offloads);
     }
     return offloads;
@@ -124,17 +124,17 @@ class UdpPort implements DatagramPort {
     for (let i = 0, head = 0; i < plan.count; i++, head = plan.after(head)) {
       if (plan.status(head) !== EIO) continue;
       const socket = this.sockets.get(plan.words[head + PLAN_SOCKET]!);
-      if (socket === undefined) continue;
+      if (socket === undefined || this.unsegmented.includes(socket.id)) continue;
       if (socket.offloads.gso) {
         socket.offloads.gso = false;
         this.log.warn(
           `UDP: no segmentation offload on the path of port ${socket.port} (EIO); going on without it`,
         );
-        this.findUnsegmented();
-        plan.words[head + PLAN_STATUS] = 0;
-        found = true;
       }
+      plan.words[head + PLAN_STATUS] = 0;
+      found = true;
     }
+    if (found) this.findUnsegmented();
     return found;
   }
 

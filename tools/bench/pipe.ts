@@ -135,6 +135,7 @@ export class Pipe {
     for (let i = 0; i < count; i++) {
       const at = records[i * TUN_RECORD_WORDS]!;
       if (!packet.parse(this.view, at, records[i * TUN_RECORD_WORDS + 1]!)) continue;
+      if (packet.version !== 4) continue;
       if (packet.protocol !== PROTOCOL_TCP && packet.protocol !== PROTOCOL_UDP) continue;
       if (!this.roomFor(packet.segments)) this.flush();
       this.dispatch();
@@ -198,7 +199,11 @@ export class Pipe {
    */
   handleNet(): void {
     this.writer.clear();
-    this.refill();
+    if (!this.refill()) {
+      // Then it is the network's answers that make a socket readable, until they are taken.
+      for (const { socket } of this.paths) socket.errors();
+      return;
+    }
     for (let refills = 0; ; ) {
       const path = this.earliest();
       if (path < 0) break;

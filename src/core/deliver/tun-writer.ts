@@ -7,6 +7,7 @@ import {
   VNET_GSO_NONE,
   VNET_GSO_SIZE,
   VNET_GSO_TCP4,
+  VNET_GSO_TCP6,
   VNET_GSO_TYPE,
   VNET_GSO_UDP,
   VNET_HEADER_BYTES,
@@ -14,8 +15,10 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../batch/layout.ts";
 import { Plan } from "../batch/plan.ts";
-import { foldSum, setIpv4Checksum, sumBytes, sumIpv4Pseudo } from "../wire/checksum.ts";
+import { foldSum, setIpv4Checksum, sumBytes, sumIpv4Pseudo, sumIpv6Pseudo } from "../wire/checksum.ts";
+import { ECN_MASK } from "../wire/ecn.ts";
 import { IPV4_TOTAL_LENGTH, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
+import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
 import {
   TCP_ACKNOWLEDGEMENT,
   TCP_CHECKSUM,
@@ -46,8 +49,8 @@ export interface WriterOffloads {
 }
 
 /**
- * Builds what is written to the TUN device: IPv4 packets from a header template, a transport header and payload, with
- * lengths and checksums as the device wants them. Segments that follow each other in one flow are merged into one
+ * Builds what is written to the TUN device: packets from a header template (IPv4 or IPv6), a transport header and
+ * payload, with lengths and checksums as the device wants them. Segments that follow each other in one flow are merged into one
  * super-packet under the rules of the kernel's own GRO: same acknowledgement, window, flags (but PSH) and options,
  * consecutive sequence numbers, all of one size but the last. Datagrams of one flow and size are merged alike.
  *
@@ -64,6 +67,7 @@ export class TunWriter {
   // The packet that may still grow, if any.
   private growing = false;
   private flow = 0;
+  private ecn = 0;
   private vnetAt = 0;
   private ipBytes = 0;
   private transportBytes = 0;
@@ -108,7 +112,7 @@ export class TunWriter {
 
   /**
    * One TCP segment: the IP header at `ipAt` is a template whose length and checksum are set here, the TCP header's
-   * checksum is too. `flow` names the session and is what may be merged.
+   * checksum is too. `flow` names the session and is what may be merged; `ecn` replaces the template's bits.
    */
   tcp(
     flow: number,
@@ -118,6 +122,7 @@ export class TunWriter {
     tcpBytes: number,
     payloadAt: number,
     payloadBytes: number,
+    ecn = 0,
   ): void {
     const view = this.view;
     const flags = view.getUint8(tcpAt + TCP_FLAGS);
@@ -125,6 +130,7 @@ export class TunWriter {
     if (
       this.growing &&
       flow === this.flow &&
+      ecn === this.ecn &&
       this.protocol === PROTOCOL_TCP &&
       sequence === this.nextSequence &&
       payloadBytes > 0 &&
@@ -148,6 +154,7 @@ export class TunWriter {
     }
     this.finish();
     this.open(flow, ipAt, ipBytes, tcpAt, tcpBytes, payloadAt, payloadBytes, PROTOCOL_TCP);
+    this.mark(ecn);
     this.nextSequence = (sequence + payloadBytes) | 0;
     if (!this.offloads.tso || payloadBytes === 0 || flags & (TCP_NOT_MERGED | TCP_PSH)) this.finish();
   }
@@ -160,10 +167,12 @@ export class TunWriter {
     udpAt: number,
     payloadAt: number,
     payloadBytes: number,
+    ecn = 0,
   ): void {
     if (
       this.growing &&
       flow === this.flow &&
+      ecn === this.ecn &&
       this.protocol === PROTOCOL_UDP &&
       payloadBytes > 0 &&
       payloadBytes <= this.segmentBytes &&
@@ -179,7 +188,18 @@ export class TunWriter {
     }
     this.finish();
     this.open(flow, ipAt, ipBytes, udpAt, UDP_BYTES, payloadAt, payloadBytes, PROTOCOL_UDP);
+    this.mark(ecn);
     if (!this.offloads.uso || payloadBytes === 0) this.finish();
+  }
+
+  /** A packet that needs nothing: its header and checksums are complete. */
+  whole(at: number, bytes: number): void {
+    this.finish();
+    for (let i = 0; i < VNET_HEADER_BYTES; i++) this.view.setUint8(this.scratch + i, 0);
+    this.plan.begin();
+    this.plan.piece(this.scratch, VNET_HEADER_BYTES);
+    this.plan.piece(at, bytes);
+    this.scratch += VNET_HEADER_BYTES;
   }
 
   private open(
@@ -213,6 +233,14 @@ export class TunWriter {
     if (payloadBytes > 0) this.plan.piece(payloadAt, payloadBytes);
   }
 
+  /** Sets the congestion bits of the packet just opened; its checksum is still to come. */
+  private mark(ecn: number): void {
+    const ipAt = this.vnetAt + VNET_HEADER_BYTES;
+    const shift = this.view.getUint8(ipAt) >> 4 === 4 ? 0 : 4;
+    this.view.setUint8(ipAt + 1, (this.view.getUint8(ipAt + 1) & ~(ECN_MASK << shift)) | (ecn << shift));
+    this.ecn = ecn;
+  }
+
   /** Whether a segment's header may join the open packet's: all but ports (same flow), sequence and checksum. */
   private sameTcpHeader(at: number, bytes: number): boolean {
     const view = this.view;
@@ -231,14 +259,22 @@ export class TunWriter {
     const transportAt = ipAt + ipBytes;
     const isTcp = this.protocol === PROTOCOL_TCP;
     const length = transportBytes + payloadBytes;
-    view.setUint16(ipAt + IPV4_TOTAL_LENGTH, ipBytes + length);
-    setIpv4Checksum(view, ipAt, ipBytes);
+    const isIpv4 = view.getUint8(ipAt) >> 4 === 4;
+    if (isIpv4) {
+      view.setUint16(ipAt + IPV4_TOTAL_LENGTH, ipBytes + length);
+      setIpv4Checksum(view, ipAt, ipBytes);
+    } else {
+      view.setUint16(ipAt + IPV6_PAYLOAD_LENGTH, length + ipBytes - IPV6_BYTES);
+    }
     if (!isTcp) view.setUint16(transportAt + UDP_LENGTH, length);
     const checksumOffset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
-    const pseudo = sumIpv4Pseudo(view, ipAt, this.protocol, length);
+    const pseudo = isIpv4
+      ? sumIpv4Pseudo(view, ipAt, this.protocol, length)
+      : sumIpv6Pseudo(view, ipAt, this.protocol, length);
+    const gsoTcp = isIpv4 ? VNET_GSO_TCP4 : VNET_GSO_TCP6;
     const merged = this.segments > 1;
     view.setUint8(vnetAt + VNET_FLAGS, this.offloads.checksum ? VNET_NEEDS_CHECKSUM : 0);
-    view.setUint8(vnetAt + VNET_GSO_TYPE, merged ? (isTcp ? VNET_GSO_TCP4 : VNET_GSO_UDP) : VNET_GSO_NONE);
+    view.setUint8(vnetAt + VNET_GSO_TYPE, merged ? (isTcp ? gsoTcp : VNET_GSO_UDP) : VNET_GSO_NONE);
     view.setUint16(vnetAt + VNET_HEADER_LENGTH, merged ? ipBytes + transportBytes : 0, true);
     view.setUint16(vnetAt + VNET_GSO_SIZE, merged ? this.segmentBytes : 0, true);
     view.setUint16(vnetAt + VNET_CHECKSUM_START, this.offloads.checksum ? ipBytes : 0, true);
@@ -254,7 +290,9 @@ export class TunWriter {
   private fullChecksum(pseudo: number, transportAt: number, checksumOffset: number): number {
     const view = this.view;
     view.setUint16(transportAt + checksumOffset, 0);
-    const payloadAt = this.plan.words[this.plan.end - 2]!;
+    // The plan's last piece ends with the payload; headers that lie right in front of it are in the same piece.
+    const { words, end } = this.plan;
+    const payloadAt = words[end - 2]! + words[end - 1]! - this.payloadBytes;
     let sum = sumBytes(view, transportAt, this.transportBytes, pseudo);
     sum = sumBytes(view, payloadAt, this.payloadBytes, sum);
     const checksum = ~foldSum(sum) & 0xffff;

@@ -6,7 +6,8 @@ const DATAGRAM_PIECES = 3;
 
 /**
  * The datagrams that leave in one call, in their order. Datagrams of one size to one destination that follow each other
- * become one message (UDP_SEGMENT), the last of which may be shorter.
+ * become one message (UDP_SEGMENT), the last of which may be shorter. An empty one is a message of its own: in another
+ * it would vanish.
  */
 export class Outbox {
   readonly plan: Plan;
@@ -24,6 +25,11 @@ export class Outbox {
 
   clear(): void {
     this.plan.clear();
+    this.destination = -1;
+  }
+
+  /** The next datagram is a message of its own. */
+  close(): void {
     this.destination = -1;
   }
 
@@ -49,6 +55,7 @@ export class Outbox {
       destination === this.destination &&
       tos === this.tos &&
       !this.shorter &&
+      bytes > 0 &&
       bytes <= this.segmentBytes &&
       this.segments < SEGMENTS_MAX &&
       this.messageBytes + bytes <= MESSAGE_MAX_BYTES &&

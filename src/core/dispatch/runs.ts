@@ -24,18 +24,22 @@ export class Runs {
     this.left = 0;
   }
 
-  /** The path for the next `packets` packets; at least one weight must be positive. */
+  /**
+   * The path for the next `packets` packets; at least one weight must be positive. A path of weight 0 is not taken,
+   * whatever it is owed.
+   */
   next(packets: number, weights: Float64Array): number {
     const credits = this.credits;
     const paths = credits.length;
     let total = 0;
     for (let k = 0; k < paths; k++) total += weights[k]!;
-    let best = 0;
+    let best = -1;
     for (let k = 0; k < paths; k++) {
+      if (weights[k] === 0) continue;
       credits[k] = credits[k]! + (packets * weights[k]!) / total;
-      if (credits[k]! > credits[best]!) best = k;
+      if (best < 0 || credits[k]! > credits[best]!) best = k;
     }
-    if (this.left < packets) {
+    if (this.left < packets || weights[this.path] === 0) {
       this.path = best;
       this.left = Math.max(RUN_PACKETS, packets);
     }

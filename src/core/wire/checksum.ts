@@ -1,4 +1,5 @@
 import { IPV4_CHECKSUM, IPV4_SOURCE } from "./ipv4.ts";
+import { IPV6_SOURCE } from "./ipv6.ts";
 
 /**
  * The Internet checksum (RFC 1071). A sum is a plain number that is folded at the end: the words of the longest packet
@@ -29,4 +30,9 @@ export function setIpv4Checksum(view: DataView, at: number, headerBytes: number)
 /** The sum of the IPv4 pseudo-header for a transport header and payload of `length` bytes. */
 export function sumIpv4Pseudo(view: DataView, ipAt: number, protocol: number, length: number): number {
   return sumBytes(view, ipAt + IPV4_SOURCE, 8, protocol + length);
+}
+
+/** The sum of the IPv6 pseudo-header (RFC 8200 §8.1). */
+export function sumIpv6Pseudo(view: DataView, ipAt: number, protocol: number, length: number): number {
+  return sumBytes(view, ipAt + IPV6_SOURCE, 32, protocol + length);
 }

@@ -7,12 +7,16 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from "./ipv4.ts";
+import { chainBytes, chainIsFragment, chainProtocol, ipv6Chain, isIpv6 } from "./ipv6.ts";
 import { tcpHeaderBytes } from "./tcp.ts";
 import { UDP_BYTES } from "./udp.ts";
 
 /** One packet as the TUN device gave it, parsed into one record that is used over and over. All places are in the arena. */
 export class TunPacket {
+  /** 4 or 6. */
+  version = 0;
   ipAt = 0;
+  /** The IP header, its options and the extension headers. */
   ipBytes = 0;
   /** TCP, UDP, or 0 for whatever is carried whole: other protocols, fragments. */
   protocol = 0;
@@ -24,16 +28,25 @@ export class TunPacket {
   segments = 0;
   segmentBytes = 0;
 
-  /** Parses `length` bytes from `at` on; false where they are no IPv4 packet that can be carried. */
+  /** Parses `length` bytes from `at` on; false where they are no IP packet that can be carried. */
   parse(view: DataView, at: number, length: number): boolean {
     const ipAt = at + VNET_HEADER_BYTES;
     const packetBytes = length - VNET_HEADER_BYTES;
-    const ipBytes = ipv4HeaderBytes(view, ipAt, packetBytes);
-    if (ipBytes === 0) return false;
+    let ipBytes = ipv4HeaderBytes(view, ipAt, packetBytes);
+    let protocol = 0;
+    if (ipBytes !== 0) {
+      this.version = 4;
+      const isFragment = (view.getUint16(ipAt + IPV4_FRAGMENT) & IPV4_FRAGMENT_MASK) !== 0;
+      if (!isFragment) protocol = view.getUint8(ipAt + IPV4_PROTOCOL);
+    } else {
+      if (!isIpv6(view, ipAt, packetBytes)) return false;
+      this.version = 6;
+      const chain = ipv6Chain(view, ipAt, packetBytes);
+      ipBytes = chainBytes(chain);
+      if (!chainIsFragment(chain)) protocol = chainProtocol(chain);
+    }
     const transportAt = ipAt + ipBytes;
     const left = packetBytes - ipBytes;
-    const fragment = (view.getUint16(ipAt + IPV4_FRAGMENT) & IPV4_FRAGMENT_MASK) !== 0;
-    const protocol = fragment ? 0 : view.getUint8(ipAt + IPV4_PROTOCOL);
     let transportBytes = 0;
     if (protocol === PROTOCOL_TCP) transportBytes = tcpHeaderBytes(view, transportAt, left);
     else if (protocol === PROTOCOL_UDP && left >= UDP_BYTES) transportBytes = UDP_BYTES;

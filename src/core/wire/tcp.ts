@@ -6,6 +6,7 @@ export const TCP_SEQUENCE = 4;
 export const TCP_ACKNOWLEDGEMENT = 8;
 export const TCP_DATA_OFFSET = 12;
 export const TCP_FLAGS = 13;
+export const TCP_WINDOW = 14;
 export const TCP_CHECKSUM = 16;
 
 export const TCP_FIN = 0x01;
@@ -14,6 +15,7 @@ export const TCP_RST = 0x04;
 export const TCP_PSH = 0x08;
 export const TCP_ACK = 0x10;
 export const TCP_URG = 0x20;
+export const TCP_ECE = 0x40;
 export const TCP_CWR = 0x80;
 
 /** The length of the header at `at`, or 0 where `length` bytes hold no valid one. */

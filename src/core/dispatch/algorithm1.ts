@@ -1,0 +1,133 @@
+import type { NodeSlot, PathSlot } from "../base/ids.ts";
+import type { Paths } from "../tables/paths.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Names as in the paper, §3.5.1. */
+export interface Algorithm1Options {
+  /** S: by how much a weight changes in one step. */
+  readonly step?: number;
+  /** T: from one step to the next. */
+  readonly intervalMs?: number;
+  readonly weightMin?: number;
+  readonly weightMax?: number;
+  /** Shared out evenly at first: W = 1000 / N. */
+  readonly startTotal?: number;
+}
+
+const STEP = 10;
+const INTERVAL_MS = 100;
+const WEIGHT_MIN = 1;
+const WEIGHT_MAX = 1000;
+const START_TOTAL = 1000;
+const NO_WEIGHTS = new Float64Array(0);
+
+/**
+ * The paper's Algorithm 1 (Path Weight Adjustment, §3.5.1): every T, the weight of each path whose queuing delay is not
+ * above the average of the node's paths grows by S, that of each other falls by S, within bounds.
+ *
+ * N are the eligible paths. One of which no delay is known yet has no part in the average and keeps its weight. A node
+ * of which nothing has been fed back since the last step makes none: the same delays, counted again and again, would
+ * drive the weights to their bounds. A path that becomes eligible starts with 1000 / N.
+ */
+export class Algorithm1 implements Scheduler {
+  private readonly paths: Paths;
+  private readonly step: number;
+  private readonly intervalMs: number;
+  private readonly weightMin: number;
+  private readonly weightMax: number;
+  private readonly startTotal: number;
+  private nextMs = Number.NEGATIVE_INFINITY;
+  /** By node: the weights, and the version of the list that they are for. */
+  private readonly byNode: Float64Array[];
+  private readonly version: Uint32Array;
+  /** Nodes with feedback since the last step. */
+  private readonly fresh: Int32Array;
+  private freshCount = 0;
+  private readonly isFresh: Uint8Array;
+
+  constructor(paths: Paths, options: Algorithm1Options = {}) {
+    const nodes = paths.version.length;
+    this.paths = paths;
+    this.step = options.step ?? STEP;
+    this.intervalMs = options.intervalMs ?? INTERVAL_MS;
+    this.weightMin = options.weightMin ?? WEIGHT_MIN;
+    this.weightMax = options.weightMax ?? WEIGHT_MAX;
+    this.startTotal = options.startTotal ?? START_TOTAL;
+    this.byNode = new Array(nodes).fill(NO_WEIGHTS);
+    this.version = new Uint32Array(nodes);
+    this.fresh = new Int32Array(nodes);
+    this.isFresh = new Uint8Array(nodes);
+  }
+
+  handleFeedback(slot: PathSlot): void {
+    const node = this.paths.nodeOf(slot);
+    if (this.isFresh[node] === 1) return;
+    this.isFresh[node] = 1;
+    this.fresh[this.freshCount++] = node;
+  }
+
+  handleTick(nowMs: number): void {
+    if (nowMs < this.nextMs) return;
+    // In the rhythm of the steps before, unless one of them was left out.
+    this.nextMs += this.intervalMs;
+    if (this.nextMs <= nowMs) this.nextMs = nowMs + this.intervalMs;
+    for (let i = 0; i < this.freshCount; i++) {
+      const node = this.fresh[i]! as NodeSlot;
+      this.isFresh[node] = 0;
+      this.adjust(node);
+    }
+    this.freshCount = 0;
+  }
+
+  nextDeadlineMs(): number {
+    return this.freshCount === 0 ? Number.POSITIVE_INFINITY : this.nextMs;
+  }
+
+  weights(node: NodeSlot): Float64Array {
+    if (this.version[node] !== this.paths.version[node]) this.relist(node);
+    return this.byNode[node]!;
+  }
+
+  /** One step for one node; the numbers are the paper's lines. */
+  private adjust(node: NodeSlot): void {
+    const { paths } = this;
+    const { queuingUs, samples } = paths.delays;
+    const weights = this.weights(node);
+    let sum = 0;
+    let measured = 0;
+    for (let i = 0; i < weights.length; i++) {
+      const slot = paths.at(node, i);
+      if (weights[i] === 0 || samples[slot] === 0) continue;
+      sum += queuingUs[slot]!;
+      measured++;
+    }
+    const average = sum / measured; // 1
+    for (let i = 0; i < weights.length; i++) {
+      const slot = paths.at(node, i);
+      if (weights[i] === 0 || samples[slot] === 0) continue;
+      const weight =
+        queuingUs[slot]! <= average // 2
+          ? Math.min(weights[i]! + this.step, this.weightMax) // 3 – 6
+          : Math.max(weights[i]! - this.step, this.weightMin); // 8 – 11
+      weights[i] = weight;
+      paths.weight[slot] = weight;
+    }
+  }
+
+  /** The node's paths, or their use, have changed. */
+  private relist(node: NodeSlot): void {
+    const { paths } = this;
+    const count = paths.count(node);
+    let eligible = 0;
+    for (let i = 0; i < count; i++) if (paths.isEligible(paths.at(node, i))) eligible++;
+    const weights = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      const slot = paths.at(node, i);
+      if (!paths.isEligible(slot)) paths.weight[slot] = 0;
+      else if (paths.weight[slot] === 0) paths.weight[slot] = this.startTotal / eligible;
+      weights[i] = paths.weight[slot]!;
+    }
+    this.byNode[node] = weights;
+    this.version[node] = paths.version[node]!;
+  }
+}

@@ -1,0 +1,15 @@
+import type { NodeSlot, PathSlot } from "../base/ids.ts";
+
+/** Decides how a node's packets are shared out among its paths, from what the path table knows of them. */
+export interface Scheduler {
+  /** The peer has fed back the delay of a path; the table has it already. */
+  handleFeedback(slot: PathSlot, nowMs: number): void;
+  handleTick(nowMs: number): void;
+  /** When `handleTick` has something to do next. */
+  nextDeadlineMs(): number;
+  /**
+   * A weight for each path of the node, by its place in the node's list; 0 for those that are not eligible. The array
+   * is the scheduler's, and another one when the list has changed (`Paths.version`).
+   */
+  weights(node: NodeSlot): Float64Array;
+}

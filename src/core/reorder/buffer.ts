@@ -1,0 +1,329 @@
+import { copyWords } from "../base/bytes.ts";
+
+/** What the buffer asks of its owner. */
+export interface ReorderOwner {
+  /** Hands a packet of `session` on: header at `at`, payload behind it; `tag` is what it was accepted with. */
+  release(session: number, tag: number, at: number, headerBytes: number, payloadBytes: number): void;
+  /**
+   * The oldest of the newest timestamps that the session's paths have delivered. Paths are first-in first-out: what
+   * was sent before it and has not come will not come.
+   */
+  evidence(session: number): number;
+  /** How long a packet may be held, in µs: the spread of the session's paths and a margin. */
+  holdUs(session: number): number;
+}
+
+export interface ReorderCounters {
+  /** Packets that had to wait. */
+  held: number;
+  /** Gaps given up because every path had passed them, because of the time, because the buffer was full. */
+  byEvidence: number;
+  byTime: number;
+  byFullness: number;
+  /** Packets that were held already. */
+  duplicates: number;
+}
+
+const NONE = -1;
+
+/**
+ * Out-of-order packets (paper §4.2), by session: a sorted list of copies for each session with a gap, so that one
+ * session's hole never delays another's packets. What is ordered is a 32-bit number, compared modulo 2^32: for TCP the
+ * sequence number, for everything else the sender's timestamp.
+ *
+ * A gap is given up by evidence, by time, or when the session's buffer is full; what lies behind it is handed on in
+ * order up to the next gap (all of it when the buffer is full, as in the paper).
+ *
+ * Copies lie in blocks of the arena. A block that has been released is used again only after `recycle`, when what was
+ * handed on has been written.
+ *
+ * Invariants: a session's list is sorted by `start` and lies behind `expected`; a session is in the waiting list
+ * exactly when its list is not empty.
+ */
+export class ReorderBuffer {
+  readonly counters: ReorderCounters = { held: 0, byEvidence: 0, byTime: 0, byFullness: 0, duplicates: 0 };
+  private readonly view: DataView;
+  private readonly owner: ReorderOwner;
+  private readonly poolAt: number;
+  private readonly blockBytes: number;
+  private readonly limit: number;
+
+  // By block.
+  private readonly start: Int32Array;
+  private readonly end: Int32Array;
+  private readonly timestamp: Int32Array;
+  private readonly heldUs: Float64Array;
+  private readonly tag: Uint8Array;
+  private readonly headerBytes: Uint16Array;
+  private readonly payloadBytes: Uint16Array;
+  private readonly next: Int32Array;
+  private readonly free: Int32Array;
+  private freeCount: number;
+  /** Released and not yet recycled: free[freeCount] … free[freeCount + released - 1]. */
+  private released = 0;
+
+  // By session.
+  private readonly expected: Int32Array;
+  private readonly known: Uint8Array;
+  private readonly first: Int32Array;
+  private readonly last: Int32Array;
+  private readonly count: Int32Array;
+  private readonly waitingIndex: Int32Array;
+  private readonly waiting: Int32Array;
+  private waitingCount = 0;
+
+  /** The pool of `blocks` blocks lies at `poolAt`; a session may hold `limit` of them. */
+  constructor(
+    view: DataView,
+    owner: ReorderOwner,
+    poolAt: number,
+    blocks: number,
+    blockBytes: number,
+    sessions: number,
+    limit: number,
+  ) {
+    this.view = view;
+    this.owner = owner;
+    this.poolAt = poolAt;
+    this.blockBytes = blockBytes;
+    this.limit = limit;
+    this.start = new Int32Array(blocks);
+    this.end = new Int32Array(blocks);
+    this.timestamp = new Int32Array(blocks);
+    this.heldUs = new Float64Array(blocks);
+    this.tag = new Uint8Array(blocks);
+    this.headerBytes = new Uint16Array(blocks);
+    this.payloadBytes = new Uint16Array(blocks);
+    this.next = new Int32Array(blocks);
+    this.free = Int32Array.from({ length: blocks }, (_, block) => block);
+    this.freeCount = blocks;
+    this.expected = new Int32Array(sessions);
+    this.known = new Uint8Array(sessions);
+    this.first = new Int32Array(sessions).fill(NONE);
+    this.last = new Int32Array(sessions).fill(NONE);
+    this.count = new Int32Array(sessions);
+    this.waitingIndex = new Int32Array(sessions).fill(NONE);
+    this.waiting = new Int32Array(Math.min(sessions, blocks));
+  }
+
+  /** Packets that are held now. */
+  get size(): number {
+    return this.free.length - this.freeCount - this.released;
+  }
+
+  /** What a session still holds is dropped, and its numbering starts anew. */
+  forget(session: number): void {
+    for (let block = this.first[session]!; block !== NONE; block = this.next[block]!) this.retire(block);
+    this.empty(session);
+    this.known[session] = 0;
+  }
+
+  /** The number that the session's next packet must have; what it still holds is handed on first. */
+  resync(session: number, number: number): void {
+    if (this.count[session]! > 0) this.releaseAll(session);
+    this.expected[session] = number;
+    this.known[session] = 1;
+  }
+
+  /**
+   * A packet that covers the numbers [start, end), with its header at `at`. Hands it on, and what it makes consecutive,
+   * or holds a copy. `tag`, a byte, goes with it.
+   */
+  accept(
+    session: number,
+    start: number,
+    end: number,
+    timestamp: number,
+    nowUs: number,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    if (this.known[session] === 0) {
+      this.known[session] = 1;
+      this.expected[session] = start;
+    }
+    if (((start - this.expected[session]!) | 0) <= 0) {
+      this.owner.release(session, tag, at, headerBytes, payloadBytes);
+      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      if (this.count[session]! > 0) this.releaseConsecutive(session);
+      return;
+    }
+    const bytes = headerBytes + payloadBytes;
+    if (bytes > this.blockBytes || this.freeCount === 0) {
+      // No room to wait: the session goes on as if there were no buffer.
+      this.counters.byFullness++;
+      this.releaseAll(session);
+      this.owner.release(session, tag, at, headerBytes, payloadBytes);
+      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      return;
+    }
+    if (!this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes)) return;
+    if (this.count[session]! >= this.limit) {
+      this.counters.byFullness++;
+      this.releaseAll(session);
+    }
+  }
+
+  /** Gives up the gaps that every path has passed; after each batch of received packets. */
+  handleEvidence(): void {
+    for (let i = this.waitingCount - 1; i >= 0; i--) {
+      const session = this.waiting[i]!;
+      const evidence = this.owner.evidence(session);
+      while (this.count[session]! > 0) {
+        const block = this.first[session]!;
+        if (((evidence - this.timestamp[block]!) | 0) < 0) break;
+        this.counters.byEvidence++;
+        this.giveUp(session);
+      }
+    }
+  }
+
+  /** Gives up the gaps that have been waited for long enough. */
+  handleTime(nowUs: number): void {
+    for (let i = this.waitingCount - 1; i >= 0; i--) {
+      const session = this.waiting[i]!;
+      const holdUs = this.owner.holdUs(session);
+      while (this.count[session]! > 0) {
+        const block = this.first[session]!;
+        if (nowUs - this.heldUs[block]! < holdUs) break;
+        this.counters.byTime++;
+        this.giveUp(session);
+      }
+    }
+  }
+
+  /** When `handleTime` has something to do; Infinity where nothing waits. */
+  nextDeadlineUs(): number {
+    let deadlineUs = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.waitingCount; i++) {
+      const session = this.waiting[i]!;
+      const at = this.heldUs[this.first[session]!]! + this.owner.holdUs(session);
+      if (at < deadlineUs) deadlineUs = at;
+    }
+    return deadlineUs;
+  }
+
+  /** What has been released was written: its blocks may be used again. */
+  recycle(): void {
+    this.freeCount += this.released;
+    this.released = 0;
+  }
+
+  /** Copies a packet into its place in the session's list; false where it is there already. */
+  private hold(
+    session: number,
+    start: number,
+    end: number,
+    timestamp: number,
+    nowUs: number,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): boolean {
+    const { next } = this;
+    // Most packets belong at the end.
+    let before = this.last[session]!;
+    if (before !== NONE && ((start - this.start[before]!) | 0) <= 0) {
+      before = NONE;
+      let block = this.first[session]!;
+      while (block !== NONE && ((start - this.start[block]!) | 0) > 0) {
+        before = block;
+        block = next[block]!;
+      }
+      if (block !== NONE && this.start[block] === start && ((end - this.end[block]!) | 0) <= 0) {
+        this.counters.duplicates++;
+        return false;
+      }
+    }
+    const block = this.take();
+    this.start[block] = start;
+    this.end[block] = end;
+    this.timestamp[block] = timestamp;
+    this.heldUs[block] = nowUs;
+    this.tag[block] = tag;
+    this.headerBytes[block] = headerBytes;
+    this.payloadBytes[block] = payloadBytes;
+    copyWords(this.view, this.poolAt + block * this.blockBytes, at, headerBytes + payloadBytes);
+    if (before === NONE) {
+      next[block] = this.first[session]!;
+      this.first[session] = block;
+    } else {
+      next[block] = next[before]!;
+      next[before] = block;
+    }
+    if (next[block] === NONE) this.last[session] = block;
+    if (this.count[session] === 0) this.wait(session);
+    this.count[session] = this.count[session]! + 1;
+    this.counters.held++;
+    return true;
+  }
+
+  /** Takes the last of the free blocks, and closes the gap in front of the released ones. */
+  private take(): number {
+    const top = --this.freeCount;
+    const block = this.free[top]!;
+    if (this.released > 0) this.free[top] = this.free[top + this.released]!;
+    return block;
+  }
+
+  private retire(block: number): void {
+    this.free[this.freeCount + this.released] = block;
+    this.released++;
+  }
+
+  private giveUp(session: number): void {
+    this.expected[session] = this.start[this.first[session]!]!;
+    this.releaseConsecutive(session);
+  }
+
+  private releaseConsecutive(session: number): void {
+    let expected = this.expected[session]!;
+    let block = this.first[session]!;
+    while (block !== NONE && ((this.start[block]! - expected) | 0) <= 0) {
+      if (((this.end[block]! - expected) | 0) > 0) expected = this.end[block]!;
+      block = this.releaseFirst(session);
+    }
+    this.expected[session] = expected;
+  }
+
+  private releaseAll(session: number): void {
+    while (this.first[session] !== NONE) {
+      const end = this.end[this.first[session]!]!;
+      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      this.releaseFirst(session);
+    }
+  }
+
+  /** Hands the first held packet on; answers the one behind it. */
+  private releaseFirst(session: number): number {
+    const block = this.first[session]!;
+    const at = this.poolAt + block * this.blockBytes;
+    this.owner.release(session, this.tag[block]!, at, this.headerBytes[block]!, this.payloadBytes[block]!);
+    this.retire(block);
+    const next = this.next[block]!;
+    this.first[session] = next;
+    this.count[session] = this.count[session]! - 1;
+    if (next === NONE) this.empty(session);
+    return next;
+  }
+
+  private empty(session: number): void {
+    this.first[session] = NONE;
+    this.last[session] = NONE;
+    this.count[session] = 0;
+    const index = this.waitingIndex[session]!;
+    if (index === NONE) return;
+    const moved = this.waiting[--this.waitingCount]!;
+    this.waiting[index] = moved;
+    this.waitingIndex[moved] = index;
+    this.waitingIndex[session] = NONE;
+  }
+
+  private wait(session: number): void {
+    this.waitingIndex[session] = this.waitingCount;
+    this.waiting[this.waitingCount++] = session;
+  }
+}

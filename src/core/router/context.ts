@@ -1,0 +1,198 @@
+import { DropCounters } from "../base/drop.ts";
+import type { HashSeed } from "../base/hash.ts";
+import type { Plan } from "../batch/plan.ts";
+import { TunWriter, type WriterOffloads } from "../deliver/tun-writer.ts";
+import { Outbox } from "../dispatch/outbox.ts";
+import type { Prefix } from "../dispatch/rule-spec.ts";
+import { Availability } from "../tables/availability.ts";
+import { Nodes } from "../tables/nodes.ts";
+import { Paths } from "../tables/paths.ts";
+import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
+import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
+import { RouteTable } from "./route-table.ts";
+
+export interface NodeIdentity {
+  /** The first 16 bits of the node ID, and the other 32. */
+  readonly idHigh: number;
+  readonly idLow: number;
+  /** Another one after each start. */
+  readonly instanceHigh: number;
+  readonly instanceLow: number;
+  readonly name: string;
+}
+
+export interface RouterLimits {
+  readonly sessions: number;
+  readonly nodes: number;
+  readonly paths: number;
+  /** Packets that wait for those before them, over all sessions, and of one session. */
+  readonly heldPackets: number;
+  readonly heldPerSession: number;
+}
+
+export const ROUTER_LIMITS: RouterLimits = {
+  sessions: 100_000,
+  nodes: 1024,
+  paths: 4096,
+  heldPackets: 4096,
+  heldPerSession: 1024,
+};
+
+export interface RouterOptions {
+  readonly node: NodeIdentity;
+  /** Two random numbers. */
+  readonly seed: HashSeed;
+  /** Random numbers of 32 bits that nobody can guess. */
+  readonly random: () => number;
+  /** What the TUN device does for us. */
+  readonly offloads: WriterOffloads;
+  readonly limits?: Partial<RouterLimits>;
+}
+
+/** Where the router's plans go. */
+export interface RouterIo {
+  send(plan: Plan): void;
+  write(plan: Plan): void;
+}
+
+/** A socket on a local address. */
+export interface Local {
+  /** As plans name it. */
+  readonly socket: number;
+  readonly device: string;
+  /** Four words as in plans. */
+  readonly address: Int32Array;
+  readonly port: number;
+}
+
+/** A node that the user has named. */
+export interface PeerSpec {
+  readonly name: string;
+  readonly node?: { readonly high: number; readonly low: number };
+  readonly endpoints: readonly { readonly address: Int32Array; readonly port: number }[];
+  readonly routes: readonly Prefix[];
+}
+
+/** Sockets that the router may have. */
+export const LOCALS_MAX = 16;
+export const TUN_REGION_BYTES = 9 << 16;
+export const SLOT_BYTES = 1 << 16;
+export const SLOTS = 16;
+const OUT_SCRATCH_BYTES = 1 << 20;
+const IN_SCRATCH_BYTES = 1 << 19;
+/** A packet of the usual MTU, in whole cache lines; larger ones are not held. */
+export const HELD_BLOCK_BYTES = 1536;
+const PLAN_WORDS = 1 << 16;
+
+/** Where everything lies in the arena. */
+export class RouterLayout {
+  readonly tunStart = 0;
+  readonly tunEnd = TUN_REGION_BYTES;
+  readonly slotsStart = TUN_REGION_BYTES;
+  readonly outScratch: number;
+  readonly inScratch: number;
+  readonly templates: number;
+  readonly held: number;
+  readonly end: number;
+
+  constructor(limits: RouterLimits) {
+    this.outScratch = this.slotsStart + LOCALS_MAX * SLOTS * SLOT_BYTES;
+    this.inScratch = this.outScratch + OUT_SCRATCH_BYTES;
+    this.templates = this.inScratch + IN_SCRATCH_BYTES;
+    this.held = this.templates + limits.sessions * TEMPLATE_MAX_BYTES;
+    this.end = this.held + limits.heldPackets * HELD_BLOCK_BYTES;
+  }
+}
+
+/** What the parts of the router share: the tables, the memory and the two plans that are being made. */
+export class Context {
+  readonly node: NodeIdentity;
+  readonly random: () => number;
+  readonly limits: RouterLimits;
+  readonly layout: RouterLayout;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly nodes: Nodes;
+  readonly paths: Paths;
+  readonly sessions: Sessions;
+  readonly availability: Availability;
+  readonly routes: RouteTable;
+  readonly drops = new DropCounters();
+  readonly outbox = new Outbox(PLAN_WORDS);
+  readonly writer: TunWriter;
+  readonly trailer: TrailerWriter;
+  locals: readonly Local[] = [];
+  /** Where the next header of the plan to be sent may be built. */
+  scratch: number;
+  /** What is to happen once the plan for the device has been written. */
+  onWritten: () => void = () => {};
+  private readonly io: RouterIo;
+  private lastStampUs = 0;
+  private addressTurn = 0;
+
+  constructor(arena: Uint8Array, options: RouterOptions, io: RouterIo) {
+    const { node, seed } = options;
+    this.node = node;
+    this.random = options.random;
+    this.limits = { ...ROUTER_LIMITS, ...options.limits };
+    this.layout = new RouterLayout(this.limits);
+    this.io = io;
+    this.bytes = arena;
+    this.view = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
+    const { sessions, nodes, paths } = this.limits;
+    this.nodes = new Nodes({ capacity: nodes, seed });
+    this.paths = new Paths({ capacity: paths, nodes, seed });
+    const templates = { bytes: arena, at: this.layout.templates };
+    this.sessions = new Sessions({ capacity: sessions, nodes, seed, templates });
+    this.availability = new Availability({ capacity: nodes, seed });
+    this.routes = new RouteTable(seed);
+    const { inScratch, templates: inEnd, outScratch } = this.layout;
+    this.writer = new TunWriter(arena, inScratch, inEnd, PLAN_WORDS, options.offloads);
+    this.trailer = new TrailerWriter(node.idHigh, node.idLow);
+    this.scratch = outScratch;
+  }
+
+  /** Makes room for `datagrams` datagrams with headers of up to `headerBytes` bytes. */
+  reserve(datagrams: number, headerBytes: number): void {
+    const bytes = datagrams * (headerBytes + TRAILER_BYTES);
+    const { plan } = this.outbox;
+    if (this.scratch + bytes > this.layout.inScratch || plan.end + datagrams * 16 > plan.words.length)
+      this.send();
+  }
+
+  /** Sends what has been put together. */
+  send(): void {
+    if (this.outbox.plan.count > 0) this.io.send(this.outbox.plan);
+    this.outbox.clear();
+    this.scratch = this.layout.outScratch;
+  }
+
+  /** Writes what is to go to the device. */
+  write(): void {
+    this.writer.finish();
+    if (this.writer.plan.count > 0) this.io.write(this.writer.plan);
+    this.writer.clear();
+    this.onWritten();
+  }
+
+  /**
+   * The first of `count` timestamps, one µs apart and later than all before: over all sessions, so that what a path
+   * has delivered shows which packets cannot come any more (reorder/buffer.ts).
+   */
+  stamp(nowUs: number, count: number): number {
+    const first = Math.max(Math.floor(nowUs), this.lastStampUs + 1);
+    this.lastStampUs = first + count - 1;
+    return first | 0;
+  }
+
+  /** One of the local IPv4 addresses, each in its turn; 0 where there is none. */
+  nextAddress(): number {
+    const count = this.locals.length;
+    for (let i = 0; i < count; i++) {
+      this.addressTurn = this.addressTurn + 1 < count ? this.addressTurn + 1 : 0;
+      const { address } = this.locals[this.addressTurn]!;
+      if (address[0] === 0 && address[1] === 0) return address[3]!;
+    }
+    return 0;
+  }
+}

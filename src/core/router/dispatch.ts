@@ -1,0 +1,157 @@
+import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import { compileRules } from "../dispatch/compile.ts";
+import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes, type PathChoice } from "../dispatch/modes.ts";
+import type { RuleSpec } from "../dispatch/rule-spec.ts";
+import { Runs } from "../dispatch/runs.ts";
+import type { Scheduler } from "../dispatch/scheduler.ts";
+import { NO_RULE, NOT_MATCHED, REORDER_AUTO, REORDER_OFF, type Rules } from "../tables/rules.ts";
+import { keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
+import { SESSION_OPENED_BY_PEER } from "../tables/sessions.ts";
+import type { Flow } from "../wire/flow.ts";
+import { PROTOCOL_TCP } from "../wire/ipv4.ts";
+import type { Context } from "./context.ts";
+
+/** The runs of one choice, for the list of paths that it was made for. */
+class ChoiceRuns {
+  runs = new Runs(0);
+  weights: Float64Array = new Float64Array(0);
+  turn = 0;
+}
+
+/**
+ * Which paths a packet takes (paper §3.5): the first rule that matches says the mode, the mode chooses among the node's
+ * paths, and shares of several are given out by runs.
+ */
+export class Dispatch {
+  /** Paths that the packet asked for last is to be copied to, beginning with the one that was answered. */
+  copies: Int32Array = new Int32Array(0);
+  copyCount = 0;
+  readonly scheduler: Scheduler;
+  private readonly context: Context;
+  private rules: Rules;
+  private modes: Modes;
+  private runs = new Map<PathChoice, ChoiceRuns>();
+  private turn = 0;
+
+  constructor(context: Context, scheduler: Scheduler) {
+    const { rules, modes } = compileRules([]);
+    this.context = context;
+    this.scheduler = scheduler;
+    this.rules = rules;
+    this.modes = new Modes(context.paths, scheduler, modes);
+  }
+
+  setRules(specs: readonly RuleSpec[]): void {
+    const { rules, modes } = compileRules(specs);
+    this.rules = rules;
+    this.modes = new Modes(this.context.paths, this.scheduler, modes);
+    this.runs = new Map();
+    this.context.sessions.forgetRules();
+  }
+
+  get table(): Rules {
+    return this.rules;
+  }
+
+  handleTick(nowMs: number): void {
+    this.scheduler.handleTick(nowMs);
+    this.modes.handleTick(nowMs);
+  }
+
+  /** What was at hand together has been dispatched. */
+  beginTurn(): void {
+    this.turn++;
+  }
+
+  /** The path for `packets` packets like the one in `flow`; NONE where none works. */
+  next(
+    node: NodeSlot,
+    session: SessionSlot,
+    flow: Flow,
+    packets: number,
+    packetBytes: number,
+  ): PathSlot | None {
+    const rule = this.ruleOf(session, flow, packetBytes);
+    if (rule >= 0) this.rules.count(rule, packets, flow.packetBytes);
+    const choice = this.modes.choice(node, rule >= 0 ? this.rules.mode[rule]! : 0);
+    this.copyCount = 0;
+    switch (choice.kind) {
+      case CHOICE_SPREAD:
+        return this.spread(choice, node, packets);
+      case CHOICE_SINGLE:
+        return choice.path;
+      case CHOICE_COPIES:
+        this.copies = choice.copies;
+        this.copyCount = choice.copyCount;
+        return choice.copies[0]! as PathSlot;
+      default:
+        return NONE;
+    }
+  }
+
+  /** Whether what the peer sends in a session is to be put in order. */
+  ordersReceived(session: SessionSlot, protocol: number): boolean {
+    const { sessions } = this.context;
+    const matched = sessions.rule[session]!;
+    const rule = matched === NOT_MATCHED ? this.match(session) : matched;
+    const reorder = rule >= 0 ? this.rules.reorder[rule]! : REORDER_AUTO;
+    return reorder === REORDER_AUTO ? protocol === PROTOCOL_TCP : reorder !== REORDER_OFF;
+  }
+
+  private ruleOf(session: SessionSlot, flow: Flow, packetBytes: number): number {
+    const { sessions } = this.context;
+    let matched = sessions.rule[session]!;
+    if (matched === NOT_MATCHED) matched = this.match(session);
+    if (matched >= NO_RULE) return matched;
+    const { destination, protocol, payloadBytes } = flow;
+    const port = this.servicePort(session);
+    return this.rules.matchPacket(
+      matched,
+      destination,
+      0,
+      port,
+      protocol,
+      flow.tos >> 2,
+      packetBytes,
+      payloadBytes > 0,
+    );
+  }
+
+  private match(session: SessionSlot): number {
+    const { sessions } = this.context;
+    const at = sessions.keyAt(session);
+    const matched = this.rules.matchSession(
+      sessions.keys,
+      at + 4,
+      this.servicePort(session),
+      sessions.protocol(session),
+    );
+    sessions.rule[session] = matched;
+    return matched;
+  }
+
+  /** The port that the side which opened the session asked for. */
+  private servicePort(session: SessionSlot): number {
+    const { sessions } = this.context;
+    const at = sessions.keyAt(session);
+    const byPeer = (sessions.flags[session]! & SESSION_OPENED_BY_PEER) !== 0;
+    return byPeer ? keySourcePort(sessions.keys, at) : keyDestinationPort(sessions.keys, at);
+  }
+
+  private spread(choice: PathChoice, node: NodeSlot, packets: number): PathSlot {
+    let own = this.runs.get(choice);
+    if (own === undefined) {
+      own = new ChoiceRuns();
+      this.runs.set(choice, own);
+    }
+    if (own.weights !== choice.weights) {
+      own.weights = choice.weights;
+      own.runs = new Runs(choice.weights.length);
+    }
+    if (own.turn !== this.turn) {
+      own.turn = this.turn;
+      own.runs.beginTurn();
+    }
+    return this.context.paths.at(node, own.runs.next(packets, choice.weights));
+  }
+}

@@ -1,0 +1,357 @@
+import { DROP } from "../base/drop.ts";
+import { NONE, type NodeSlot, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import {
+  RECORD_ADDRESS,
+  RECORD_AGE_US,
+  RECORD_LENGTH,
+  RECORD_PORT,
+  RECORD_SEGMENT,
+  RECORD_TOS,
+  RECORD_WORDS,
+} from "../batch/layout.ts";
+import { ReorderBuffer } from "../reorder/buffer.ts";
+import { ARRIVAL_DUPLICATE } from "../tables/path-arrivals.ts";
+import {
+  keyDestinationPort,
+  keySourcePort,
+  SESSION_KEY_WORDS,
+  setReceivedKey,
+} from "../tables/session-key.ts";
+import {
+  BLOCK_TIMESTAMP,
+  CONTROL_BLOCK_BYTES,
+  ControlBlock,
+  FLAG_COPY,
+  FLAG_SEQUENCED,
+  KIND_COUNT,
+  KIND_DATA_COMPACT,
+  KIND_DATA_FULL,
+} from "../wire/control-block.ts";
+import { decapsulatedEcn, ECN_MASK } from "../wire/ecn.ts";
+import { Flow } from "../wire/flow.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
+import { TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SEQUENCE, TCP_SYN, tcpHeaderBytes } from "../wire/tcp.ts";
+import { UDP_BYTES, UDP_DESTINATION, UDP_SOURCE } from "../wire/udp.ts";
+import { type Context, HELD_BLOCK_BYTES, LOCALS_MAX, SLOT_BYTES } from "./context.ts";
+import { CopyFilter } from "./copy-filter.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Peering } from "./peering.ts";
+import { Spread } from "./spread.ts";
+
+/** What one socket has received: message i lies at `slotsAt` + i * SLOT_BYTES. */
+export interface NetInput {
+  readonly socket: number;
+  readonly slotsAt: number;
+  readonly records: Int32Array;
+  count: number;
+}
+
+/** From the network to the TUN device: finds path and session, restores headers, orders TCP. */
+export class Inbound {
+  readonly reorder: ReorderBuffer;
+  private readonly context: Context;
+  private readonly peering: Peering;
+  private readonly dispatch: Dispatch;
+  private readonly copies: CopyFilter;
+  /** Which session of a slot the reorder buffer's state is for. */
+  private readonly generations: Uint32Array;
+  private readonly spread: Spread;
+  private readonly block = new ControlBlock();
+  private readonly flow = new Flow();
+  private readonly key = new Int32Array(SESSION_KEY_WORDS);
+  /** Messages of each input that have been handed on in this call. */
+  private readonly handed: Int32Array;
+  /** Where the header of a compact UDP datagram is put together. */
+  private readonly udpAt: number;
+  private nowUs = 0;
+  /** Of the message that is being handled. */
+  private path: PathSlot | typeof NONE = NONE;
+  private outerTos = 0;
+
+  constructor(context: Context, peering: Peering, dispatch: Dispatch) {
+    this.context = context;
+    this.peering = peering;
+    this.dispatch = dispatch;
+    this.spread = new Spread(context);
+    this.handed = new Int32Array(LOCALS_MAX);
+    this.generations = new Uint32Array(context.limits.sessions);
+    this.copies = new CopyFilter();
+    const { sessions, heldPackets, heldPerSession } = context.limits;
+    this.reorder = new ReorderBuffer(
+      context.view,
+      {
+        release: (session, ecn, at, headerBytes, payloadBytes) =>
+          this.writeTcp(session as SessionSlot, ecn, at, headerBytes, payloadBytes),
+        evidence: (session) =>
+          this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
+        holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
+      },
+      context.layout.held,
+      heldPackets,
+      HELD_BLOCK_BYTES,
+      sessions,
+      heldPerSession,
+    );
+    context.onWritten = () => this.reorder.recycle();
+    this.udpAt = context.layout.templates - UDP_BYTES;
+  }
+
+  /** Handles all that has been received, in the order in which it was sent as far as that is at hand. */
+  handle(inputs: readonly NetInput[], nowUs: number): void {
+    this.nowUs = nowUs;
+    this.handed.fill(0);
+    for (let input = this.earliest(inputs); input >= 0; input = this.earliest(inputs)) {
+      this.handleMessage(inputs[input]!, this.handed[input]!);
+      this.handed[input] = this.handed[input]! + 1;
+    }
+    this.reorder.handleEvidence();
+    this.context.write();
+    this.context.send();
+  }
+
+  handleTick(nowUs: number): void {
+    this.nowUs = nowUs;
+    this.reorder.handleTime(nowUs);
+    this.context.write();
+  }
+
+  /** The input whose next message was sent first; timestamps of different nodes mean nothing, and do no harm. */
+  private earliest(inputs: readonly NetInput[]): number {
+    let first = -1;
+    let firstUs = 0;
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!;
+      const message = this.handed[i]!;
+      if (message >= input.count) continue;
+      const bytes = input.records[message * RECORD_WORDS + RECORD_SEGMENT]!;
+      const blockAt = input.slotsAt + message * SLOT_BYTES + bytes - CONTROL_BLOCK_BYTES;
+      const stampUs =
+        bytes < CONTROL_BLOCK_BYTES ? firstUs : this.context.view.getInt32(blockAt + BLOCK_TIMESTAMP);
+      if (first >= 0 && ((stampUs - firstUs) | 0) >= 0) continue;
+      first = i;
+      firstUs = stampUs;
+    }
+    return first;
+  }
+
+  private handleMessage(input: NetInput, message: number): void {
+    const { context, block } = this;
+    const { records } = input;
+    const recordAt = message * RECORD_WORDS;
+    const length = records[recordAt + RECORD_LENGTH]!;
+    const segment = records[recordAt + RECORD_SEGMENT]!;
+    const at = input.slotsAt + message * SLOT_BYTES;
+    this.path = context.paths.findEnds(
+      input.socket,
+      records,
+      recordAt + RECORD_ADDRESS,
+      records[recordAt + RECORD_PORT]!,
+    );
+    this.outerTos = records[recordAt + RECORD_TOS]!;
+    const arrivedUs = this.nowUs - records[recordAt + RECORD_AGE_US]!;
+    if (length <= 0) {
+      context.drops.count(DROP["malformed-datagram"], 0);
+      return;
+    }
+    for (let offset = 0; offset < length; offset += segment) {
+      const bytes = Math.min(segment, length - offset);
+      if (!block.read(context.view, at + offset, bytes)) {
+        context.drops.count(DROP["malformed-datagram"], bytes);
+      } else if (block.kind > KIND_DATA_FULL) {
+        if (block.kind >= KIND_COUNT) context.drops.count(DROP["unknown-kind"], bytes);
+        else
+          this.peering.handle(
+            block,
+            at + offset,
+            bytes,
+            input.socket,
+            records,
+            recordAt,
+            arrivedUs,
+            this.nowUs,
+          );
+      } else {
+        this.handleData(at + offset, bytes, offset + segment >= length, arrivedUs);
+      }
+    }
+  }
+
+  private handleData(at: number, bytes: number, isLast: boolean, arrivedUs: number): void {
+    const { context, block, path } = this;
+    const { paths, drops, nodes } = context;
+    if (path === NONE) {
+      const known = nodes.find(block.nodeHigh, block.nodeLow) !== NONE;
+      drops.count(known ? DROP["unknown-path"] : DROP["unknown-node"], bytes);
+      return;
+    }
+    const node = paths.nodeOf(path);
+    if (nodes.idLow(node) !== block.nodeLow || nodes.idHigh(node) !== block.nodeHigh) {
+      drops.count(DROP["unknown-node"], bytes);
+      return;
+    }
+    if (!this.noteArrival(path, bytes)) {
+      drops.count(DROP["duplicate-copy"], bytes);
+      return;
+    }
+    if (isLast) {
+      this.peering.keeper.noteHeard(path, node, block, arrivedUs, this.nowUs, true);
+      this.spread.note(path, paths.arrivals.delayUs[path]!, this.nowUs);
+    }
+    if (block.flags & FLAG_COPY && !this.copies.isFirst(node, block.timestampUs)) {
+      drops.count(DROP["duplicate-copy"], bytes);
+      return;
+    }
+    const ok = block.kind === KIND_DATA_COMPACT ? this.compact(node, at) : this.full(node, at);
+    if (!ok) drops.count(DROP["no-session-for-compact-form"], bytes);
+  }
+
+  /** Counts the datagram; false where it came before. */
+  private noteArrival(path: PathSlot, bytes: number): boolean {
+    const { block } = this;
+    const { arrivals } = this.context.paths;
+    if ((block.flags & FLAG_SEQUENCED) === 0) {
+      arrivals.handleUnnumbered(path, bytes);
+      return true;
+    }
+    return arrivals.handlePacket(path, block.sequence, bytes) !== ARRIVAL_DUPLICATE;
+  }
+
+  private compact(node: NodeSlot, at: number): boolean {
+    const { context, block } = this;
+    const { sessions, view } = context;
+    const session = sessions.findId(node, block.session);
+    if (session === NONE || sessions.templateBytes[session] === 0) return false;
+    const bytes = block.userBytes;
+    const nowMs = this.nowUs / 1000;
+    const ecn = this.outerTos & ECN_MASK;
+    const ipBytes = sessions.templateBytes[session]!;
+    if (sessions.protocol(session) === PROTOCOL_TCP) {
+      const headerBytes = tcpHeaderBytes(view, at, bytes);
+      if (headerBytes === 0) return false;
+      const flags = view.getUint8(at + TCP_FLAGS);
+      sessions.handleReceived(session, block.session, 1, ipBytes + bytes, flags, nowMs);
+      this.acceptTcp(session, flags, ecn, at, headerBytes, bytes - headerBytes);
+      return true;
+    }
+    sessions.handleReceived(session, block.session, 1, ipBytes + UDP_BYTES + bytes, 0, nowMs);
+    this.makeRoom();
+    const keyAt = sessions.keyAt(session);
+    view.setUint16(this.udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
+    view.setUint16(this.udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
+    context.writer.udp(session, sessions.templateAt(session), ipBytes, this.udpAt, at, bytes, ecn);
+    return true;
+  }
+
+  /** The whole packet: opens the session where need be, and shows what its template is. */
+  private full(node: NodeSlot, at: number): boolean {
+    const { context, block, flow } = this;
+    const { sessions, view, drops } = context;
+    const bytes = block.userBytes;
+    if (!flow.parse(view, at, bytes) || flow.packetBytes !== bytes) {
+      drops.count(DROP["malformed-datagram"], bytes);
+      return true;
+    }
+    if (context.routes.find(flow.source, 0) !== node) {
+      drops.count(DROP["source-not-of-peer"], bytes);
+      return true;
+    }
+    const ecn = decapsulatedEcn(flow.tos, this.outerTos);
+    if (ecn < 0) {
+      drops.count(DROP["malformed-datagram"], bytes);
+      return true;
+    }
+    setReceivedKey(this.key, 0, flow, node);
+    const session = sessions.learn(this.key, 0, block.session, this.nowUs / 1000);
+    if (session === NONE) {
+      drops.count(DROP["session-table-full"], bytes);
+      return true;
+    }
+    const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
+    const flags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
+    sessions.handleReceived(session, block.session, 1, bytes, flags, this.nowUs / 1000);
+    if (flow.compactable && sessions.templateBytes[session] === 0) {
+      sessions.setTemplate(session, context.bytes, flow.ipAt, flow.ipBytes);
+    }
+    const { writer } = context;
+    if (isTcp && flow.compactable) {
+      this.acceptTcp(session, flags, ecn, flow.transportAt, flow.transportBytes, flow.payloadBytes);
+      return true;
+    }
+    this.makeRoom();
+    if (isTcp) {
+      writer.tcp(
+        session,
+        at,
+        flow.ipBytes,
+        flow.transportAt,
+        flow.transportBytes,
+        flow.payloadAt,
+        flow.payloadBytes,
+        ecn,
+      );
+    } else if (flow.protocol === PROTOCOL_UDP && flow.compactable) {
+      writer.udp(session, at, flow.ipBytes, flow.transportAt, flow.payloadAt, flow.payloadBytes, ecn);
+    } else {
+      writer.whole(at, bytes);
+    }
+    return true;
+  }
+
+  private acceptTcp(
+    session: SessionSlot,
+    flags: number,
+    ecn: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const { reorder } = this;
+    const generation = this.context.sessions.slab.generation[session]!;
+    if (this.generations[session] !== generation) {
+      this.generations[session] = generation;
+      reorder.forget(session);
+    }
+    const start = this.context.view.getInt32(at + TCP_SEQUENCE);
+    const length = payloadBytes + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
+    if (flags & TCP_SYN) reorder.resync(session, (start + length) | 0);
+    if (flags & (TCP_SYN | TCP_RST) || length === 0) {
+      this.writeTcp(session, ecn, at, headerBytes, payloadBytes);
+      return;
+    }
+    if (!this.dispatch.ordersReceived(session, PROTOCOL_TCP)) {
+      this.writeTcp(session, ecn, at, headerBytes, payloadBytes);
+      return;
+    }
+    const end = (start + length) | 0;
+    reorder.accept(
+      session,
+      start,
+      end,
+      this.block.timestampUs,
+      this.nowUs,
+      ecn,
+      at,
+      headerBytes,
+      payloadBytes,
+    );
+  }
+
+  private writeTcp(
+    session: SessionSlot,
+    ecn: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const { context } = this;
+    const { sessions, writer } = context;
+    this.makeRoom();
+    const templateAt = sessions.templateAt(session);
+    const ipBytes = sessions.templateBytes[session]!;
+    writer.tcp(session, templateAt, ipBytes, at, headerBytes, at + headerBytes, payloadBytes, ecn);
+  }
+
+  private makeRoom(): void {
+    if (!this.context.writer.fits()) this.context.write();
+  }
+}

@@ -1,0 +1,280 @@
+import { copyWords } from "../base/bytes.ts";
+import { DROP } from "../base/drop.ts";
+import { NONE, type NodeSlot, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import {
+  TUN_RECORD_WORDS,
+  VNET_CHECKSUM_OFFSET,
+  VNET_CHECKSUM_START,
+  VNET_FLAGS,
+  VNET_GSO_NONE,
+  VNET_GSO_SIZE,
+  VNET_GSO_TYPE,
+  VNET_HEADER_BYTES,
+  VNET_NEEDS_CHECKSUM,
+} from "../batch/layout.ts";
+import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
+import { SESSION_PEER_KNOWS } from "../tables/sessions.ts";
+import { foldSum, sumBytes } from "../wire/checksum.ts";
+import {
+  FLAG_COPY,
+  FLAG_NO_CHECKSUM,
+  FLAG_SEQUENCED,
+  KIND_DATA_COMPACT,
+  KIND_DATA_FULL,
+  TRAILER_BYTES,
+} from "../wire/control-block.ts";
+import { ECN_MASK } from "../wire/ecn.ts";
+import { Flow } from "../wire/flow.ts";
+import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
+import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
+import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE } from "../wire/tcp.ts";
+import { UDP_LENGTH } from "../wire/udp.ts";
+import type { Context } from "./context.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { PathKeeper } from "./path-keeper.ts";
+
+/** These stand in the last segment of a super-packet only, CWR in the first. */
+const TCP_LAST_ONLY = TCP_FIN | TCP_PSH;
+
+/** From the TUN device to the network: finds node, session and path, cuts super-packets into datagrams. */
+export class Outbound {
+  private readonly context: Context;
+  private readonly dispatch: Dispatch;
+  private readonly keeper: PathKeeper;
+  private readonly flow = new Flow();
+  private readonly key = new Int32Array(SESSION_KEY_WORDS);
+  /** Per session: what the peer's template restores, as `signature` makes it. */
+  private readonly signatures: Int32Array;
+  private segments = 0;
+  private segmentBytes = 0;
+
+  constructor(context: Context, dispatch: Dispatch, keeper: PathKeeper) {
+    this.context = context;
+    this.dispatch = dispatch;
+    this.keeper = keeper;
+    this.signatures = new Int32Array(context.limits.sessions);
+  }
+
+  handle(records: Int32Array, count: number, nowUs: number): void {
+    const { context } = this;
+    this.dispatch.beginTurn();
+    for (let i = 0; i < count; i++) {
+      const at = records[i * TUN_RECORD_WORDS]!;
+      const bytes = records[i * TUN_RECORD_WORDS + 1]!;
+      this.handlePacket(at, bytes, nowUs);
+    }
+    context.send();
+  }
+
+  private handlePacket(at: number, bytes: number, nowUs: number): void {
+    const { context, flow } = this;
+    const { view, drops, sessions } = context;
+    const packetBytes = bytes - VNET_HEADER_BYTES;
+    if (!flow.parse(view, at + VNET_HEADER_BYTES, packetBytes) || !this.readSegments(at)) {
+      drops.count(DROP["malformed-packet"], packetBytes);
+      return;
+    }
+    const node = context.routes.find(flow.destination, 0);
+    if (node === NONE) {
+      drops.count(DROP["not-routed"], packetBytes);
+      return;
+    }
+    const nowMs = nowUs / 1000;
+    setSentKey(this.key, 0, flow, node);
+    let session = sessions.find(this.key, 0);
+    if (session === NONE) {
+      session = sessions.open(this.key, 0, nowMs);
+      if (session === NONE) {
+        drops.count(DROP["session-table-full"], packetBytes);
+        return;
+      }
+      this.signatures[session] = this.signature();
+    }
+    const carriedBytes =
+      this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
+    const path = this.dispatch.next(node, session, flow, this.segments, carriedBytes);
+    if (path === NONE) {
+      drops.count(DROP["no-usable-path"], packetBytes);
+      return;
+    }
+    const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
+    const tcpFlags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
+    sessions.handleSent(session, this.segments, flow.packetBytes, tcpFlags, nowMs);
+    const { copyCount } = this.dispatch;
+    if (copyCount <= 1) {
+      this.emit(at, node, session, path, FLAG_SEQUENCED, context.stamp(nowUs, this.segments), nowMs);
+      return;
+    }
+    const timestamp = context.stamp(nowUs, this.segments);
+    for (let i = 0; i < copyCount; i++) {
+      this.emit(
+        at,
+        node,
+        session,
+        this.dispatch.copies[i]! as PathSlot,
+        FLAG_SEQUENCED | FLAG_COPY,
+        timestamp,
+        nowMs,
+      );
+    }
+  }
+
+  /** What the segmentation offload left to us; false where it makes no sense. */
+  private readSegments(at: number): boolean {
+    const { view } = this.context;
+    const { flow } = this;
+    const merged = view.getUint8(at + VNET_GSO_TYPE) !== VNET_GSO_NONE;
+    const size = merged ? view.getUint16(at + VNET_GSO_SIZE, true) : 0;
+    if (size === 0 || flow.payloadBytes <= size) {
+      this.segments = 1;
+      this.segmentBytes = flow.payloadBytes;
+      return true;
+    }
+    this.segments = Math.ceil(flow.payloadBytes / size);
+    this.segmentBytes = size;
+    return flow.transportBytes > 0;
+  }
+
+  /** Of all that a template restores and that differs between packets of a session. */
+  private signature(): number {
+    const { flow } = this;
+    const word = (flow.ttl << 8) | (flow.tos & ~ECN_MASK) | (flow.dontFragment ? 1 : 0);
+    return flow.version === 4 ? word : Math.imul(flow.flowLabel + 1, 0x9e3779b1) ^ word;
+  }
+
+  private emit(
+    at: number,
+    node: NodeSlot,
+    session: SessionSlot,
+    path: PathSlot,
+    flags: number,
+    timestamp: number,
+    nowMs: number,
+  ): void {
+    const { context, flow, segments } = this;
+    const { sessions, paths, trailer } = context;
+    const compact =
+      flow.compactable &&
+      (sessions.flags[session]! & SESSION_PEER_KNOWS) !== 0 &&
+      this.signatures[session] === this.signature();
+    context.reserve(segments, segments > 1 ? flow.ipBytes + flow.transportBytes : 0);
+    const kind = compact ? KIND_DATA_COMPACT : KIND_DATA_FULL;
+    const bare = flow.transportBytes > 0 ? FLAG_NO_CHECKSUM : 0;
+    const feedback = paths.pollFeedback(node);
+    trailer.prepare(
+      kind | flags | bare,
+      sessions.id(session),
+      paths.id[path]!,
+      context.nextAddress(),
+      feedback === NONE ? 0 : paths.peerId[feedback]!,
+      feedback === NONE ? 0 : paths.arrivals.delayUs[feedback]!,
+    );
+    const headerBytes = compact
+      ? flow.protocol === PROTOCOL_TCP
+        ? flow.transportBytes
+        : 0
+      : flow.ipBytes + flow.transportBytes;
+    const overhead = headerBytes + TRAILER_BYTES;
+    const sequence = paths.handleSent(path, segments, flow.payloadBytes + segments * overhead, nowMs);
+    this.keeper.noteData(path, nowMs);
+    if (segments === 1) this.emitWhole(at, path, headerBytes, sequence, timestamp);
+    else this.emitSegments(path, compact, headerBytes, sequence, timestamp);
+  }
+
+  /** The packet as it is, without the headers that a template restores. */
+  private emitWhole(
+    at: number,
+    path: PathSlot,
+    headerBytes: number,
+    sequence: number,
+    timestamp: number,
+  ): void {
+    const { context, flow } = this;
+    const { view, outbox } = context;
+    if (flow.transportBytes === 0 && view.getUint8(at + VNET_FLAGS) & VNET_NEEDS_CHECKSUM) this.complete(at);
+    const trailerAt = context.scratch;
+    const trailerBytes = context.trailer.write(view, trailerAt, sequence, timestamp);
+    context.scratch = trailerAt + trailerBytes;
+    const bytes = headerBytes + flow.payloadBytes;
+    this.begin(path, bytes + trailerBytes);
+    if (bytes > 0) outbox.plan.piece(flow.payloadAt - headerBytes, bytes);
+    outbox.plan.piece(trailerAt, trailerBytes);
+  }
+
+  private emitSegments(
+    path: PathSlot,
+    compact: boolean,
+    headerBytes: number,
+    sequence: number,
+    timestamp: number,
+  ): void {
+    const { context, flow } = this;
+    const { view, outbox, trailer } = context;
+    const { plan } = outbox;
+    const { payloadAt, payloadBytes, transportBytes } = flow;
+    const isTcp = flow.protocol === PROTOCOL_TCP;
+    const headerFrom = payloadAt - headerBytes;
+    let offset = 0;
+    for (let i = 0; i < this.segments; i++) {
+      const bytes = Math.min(this.segmentBytes, payloadBytes - offset);
+      const headerAt = context.scratch;
+      copyWords(view, headerAt, headerFrom, headerBytes);
+      const transportAt = headerAt + headerBytes - transportBytes;
+      if (isTcp) {
+        view.setInt32(transportAt + TCP_SEQUENCE, view.getInt32(flow.transportAt + TCP_SEQUENCE) + offset);
+        let flags = view.getUint8(flow.transportAt + TCP_FLAGS);
+        if (offset + bytes < payloadBytes) flags &= ~TCP_LAST_ONLY;
+        if (i > 0) flags &= ~TCP_CWR;
+        view.setUint8(transportAt + TCP_FLAGS, flags);
+      }
+      if (!compact) this.setLengths(headerAt, transportAt, bytes, i, isTcp);
+      const trailerAt = headerAt + headerBytes;
+      const trailerBytes = trailer.write(view, trailerAt, sequence + i, timestamp + i);
+      context.scratch = trailerAt + trailerBytes;
+      this.begin(path, headerBytes + bytes + trailerBytes);
+      if (headerBytes > 0) plan.piece(headerAt, headerBytes);
+      plan.piece(payloadAt + offset, bytes);
+      plan.piece(trailerAt, trailerBytes);
+      offset += bytes;
+    }
+  }
+
+  /** In the headers of a segment: the lengths, and its number among those of the super-packet. */
+  private setLengths(ipAt: number, transportAt: number, bytes: number, index: number, isTcp: boolean): void {
+    const { view } = this.context;
+    const { flow } = this;
+    const length = flow.ipBytes + flow.transportBytes + bytes;
+    if (flow.version === 4) {
+      view.setUint16(ipAt + IPV4_TOTAL_LENGTH, length);
+      view.setUint16(ipAt + IPV4_ID, view.getUint16(ipAt + IPV4_ID) + index);
+    } else {
+      view.setUint16(ipAt + IPV6_PAYLOAD_LENGTH, length - IPV6_BYTES);
+    }
+    if (!isTcp) view.setUint16(transportAt + UDP_LENGTH, flow.transportBytes + bytes);
+  }
+
+  private begin(path: PathSlot, bytes: number): void {
+    const { outbox, paths } = this.context;
+    const { remotes } = paths;
+    outbox.datagram(
+      path,
+      paths.socket[path]!,
+      remotes,
+      paths.remoteAt(path),
+      paths.port(path),
+      this.flow.tos,
+      bytes,
+    );
+  }
+
+  /** Completes a checksum that the kernel left to the device, where the receiver could not know that it is missing. */
+  private complete(at: number): void {
+    const { view } = this.context;
+    const { flow } = this;
+    const start = view.getUint16(at + VNET_CHECKSUM_START, true);
+    const field = start + view.getUint16(at + VNET_CHECKSUM_OFFSET, true);
+    if (field + 2 > flow.packetBytes) return;
+    const sum = sumBytes(view, flow.ipAt + start, flow.packetBytes - start, 0);
+    view.setUint16(flow.ipAt + field, ~foldSum(sum));
+  }
+}

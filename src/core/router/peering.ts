@@ -1,0 +1,339 @@
+import { DROP } from "../base/drop.ts";
+import { NONE, type NodeSlot, type None } from "../base/ids.ts";
+import { RECORD_ADDRESS, RECORD_PORT } from "../batch/layout.ts";
+import type { Scheduler } from "../dispatch/scheduler.ts";
+import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED, ADDRESS_OBSERVED } from "../tables/node-addresses.ts";
+import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED } from "../tables/nodes.ts";
+import { BodyReader } from "../wire/body-reader.ts";
+import {
+  type ControlBlock,
+  compareNodeIds,
+  FLAG_SEQUENCED,
+  KIND_CONFIRM,
+  KIND_QUERY,
+} from "../wire/control-block.ts";
+import {
+  FIELD_ADDRESSES4,
+  FIELD_ADDRESSES6,
+  FIELD_INSTANCE,
+  FIELD_NAME,
+  FIELD_NONCE,
+  FIELD_REFUSAL,
+  FIELD_VERSION,
+  hasRequiredFields,
+  PROTOCOL_VERSION,
+  REFUSAL_NODE_ID_CLASH,
+  REFUSAL_NOT_CONFIGURED,
+  REFUSAL_VERSION,
+} from "../wire/control-body.ts";
+import type { Context, PeerSpec } from "./context.ts";
+import { ControlSender } from "./control-sender.ts";
+import { PathKeeper } from "./path-keeper.ts";
+
+/** A node without a path that works is asked again. */
+const ASK_AGAIN_MS = 2_000;
+
+interface Peer {
+  readonly spec: PeerSpec;
+  node: NodeSlot | None;
+  askedMs: number;
+}
+
+/** What an introduction says. */
+class Introduction {
+  version = 0;
+  nonceHigh = 0;
+  nonceLow = 0;
+  instanceHigh = 0;
+  instanceLow = 0;
+  name = "";
+  refusal = 0;
+  words = new Int32Array(0);
+  ports: number[] = [];
+}
+
+/** Who the peers are: the handshake with them (paper §3.2), and what becomes of their control packets. */
+export class Peering {
+  private readonly context: Context;
+  readonly keeper: PathKeeper;
+  private readonly sender: ControlSender;
+  private readonly reader = new BodyReader();
+  private readonly words = new Int32Array(4);
+  private readonly nonceHigh: number;
+  private readonly nonceLow: number;
+  private peers: Peer[] = [];
+
+  constructor(context: Context, scheduler: Scheduler) {
+    this.context = context;
+    this.sender = new ControlSender(context);
+    this.keeper = new PathKeeper(context, scheduler, this.sender);
+    this.nonceHigh = context.random() | 0;
+    this.nonceLow = context.random() | 0;
+  }
+
+  /** The nodes that are wanted: others are forgotten, new ones are asked. */
+  setPeers(specs: readonly PeerSpec[], nowMs: number): void {
+    const { availability, routes } = this.context;
+    const before = this.peers;
+    this.peers = specs.map((spec) => {
+      const known = before.find((peer) => peer.spec.name === spec.name);
+      return { spec, node: known?.node ?? NONE, askedMs: Number.NEGATIVE_INFINITY };
+    });
+    for (const { spec, node } of before) {
+      for (const { address, port } of spec.endpoints) {
+        const slot = availability.find(address, 0, port);
+        const isWanted = specs.some((other) => other.endpoints.some((end) => isSameEnd(end, address, port)));
+        if (slot !== NONE && !isWanted) availability.unpin(slot, nowMs);
+      }
+      if (node !== NONE && !this.peers.some((peer) => peer.node === node)) this.removeNode(node);
+    }
+    for (const peer of this.peers) {
+      for (const { address, port } of peer.spec.endpoints) availability.ask(address, 0, port, true, nowMs);
+      if (peer.node !== NONE) routes.set(peer.node, peer.spec.routes);
+    }
+  }
+
+  /** A control packet of `bytes` bytes at `at`, which came in as the record at `recordAt` says. */
+  handle(
+    block: Readonly<ControlBlock>,
+    at: number,
+    bytes: number,
+    socket: number,
+    records: Int32Array,
+    recordAt: number,
+    arrivedUs: number,
+    nowUs: number,
+  ): void {
+    const { context, reader } = this;
+    const { drops, nodes, node: own } = context;
+    if (!reader.begin(context.view, at, block.userBytes) || !hasRequiredFields(block.kind, reader.seen)) {
+      drops.count(DROP["malformed-datagram"], bytes);
+      return;
+    }
+    if (block.nodeHigh === own.idHigh && block.nodeLow === own.idLow) {
+      drops.count(DROP["own-node-id"], bytes);
+      return;
+    }
+    const addressAt = recordAt + RECORD_ADDRESS;
+    const port = records[recordAt + RECORD_PORT]!;
+    if (block.kind === KIND_QUERY || block.kind === KIND_CONFIRM) {
+      this.handleIntroduction(block, bytes, socket, records, addressAt, port, nowUs);
+      return;
+    }
+    const node = nodes.find(block.nodeHigh, block.nodeLow);
+    if (node === NONE) {
+      drops.count(DROP["unknown-node"], bytes);
+      return;
+    }
+    const path = this.keeper.pathOf(block, node, socket, records, addressAt, port, nowUs / 1000);
+    if (path === NONE) {
+      drops.count(DROP["unknown-path"], bytes);
+      return;
+    }
+    if (block.flags & FLAG_SEQUENCED) context.paths.arrivals.handlePacket(path, block.sequence, bytes);
+    this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
+    this.keeper.handle(path, node, block, reader, records, addressAt, port, nowUs);
+  }
+
+  handleTick(nowUs: number): void {
+    const { context } = this;
+    const { availability, nodes } = context;
+    const nowMs = nowUs / 1000;
+    this.keeper.handleTick(nowUs);
+    for (const peer of this.peers) this.askAgain(peer, nowMs);
+    const jitter = () => (context.random() >>> 0) / 2 ** 32;
+    for (
+      let slot = availability.pollQuery(nowMs, jitter());
+      slot !== NONE;
+      slot = availability.pollQuery(nowMs, jitter())
+    ) {
+      this.query(availability.words, availability.wordsAt(slot), availability.port(slot), nowUs);
+    }
+    availability.handleTick(nowMs);
+    for (let node = nodes.pollExpired(nowMs); node !== NONE; node = nodes.pollExpired(nowMs))
+      this.removeNode(node);
+    context.send();
+  }
+
+  nextDeadlineMs(): number {
+    const { availability, nodes } = this.context;
+    return Math.min(this.keeper.nextDeadlineMs(), availability.nextDeadlineMs(), nodes.nextDeadlineMs());
+  }
+
+  private query(words: Int32Array, at: number, port: number, nowUs: number): void {
+    for (const local of this.context.locals) {
+      if (!this.sender.reaches(local, words, at)) continue;
+      this.sender.begin();
+      this.sender.introduce(this.nonceHigh, this.nonceLow);
+      this.sender.sendTo(KIND_QUERY, local.socket, words, at, port, nowUs);
+    }
+  }
+
+  private askAgain(peer: Peer, nowMs: number): void {
+    const { availability } = this.context;
+    if (peer.node === NONE || nowMs - peer.askedMs < ASK_AGAIN_MS || this.keeper.hasUsable(peer.node)) return;
+    peer.askedMs = nowMs;
+    for (const { address, port } of peer.spec.endpoints) {
+      const slot = availability.ask(address, 0, port, true, nowMs);
+      if (slot !== NONE && availability.nextDeadlineMs() > nowMs) availability.askAgain(slot, nowMs);
+    }
+  }
+
+  private readIntroduction(): Introduction {
+    const { reader } = this;
+    const told = new Introduction();
+    const words: number[] = [];
+    while (reader.next()) {
+      if (reader.type === FIELD_VERSION) told.version = reader.byte();
+      else if (reader.type === FIELD_NAME) told.name = reader.text();
+      else if (reader.type === FIELD_REFUSAL) told.refusal = reader.byte();
+      else if (reader.type === FIELD_NONCE) [told.nonceHigh, told.nonceLow] = [reader.high(), reader.low()];
+      else if (reader.type === FIELD_INSTANCE)
+        [told.instanceHigh, told.instanceLow] = [reader.high(), reader.low()];
+      else if (reader.type === FIELD_ADDRESSES4 || reader.type === FIELD_ADDRESSES6) {
+        for (let i = 0; i < reader.addressCount(); i++) {
+          told.ports.push(reader.address(i, this.words, 0));
+          words.push(...this.words);
+        }
+      }
+    }
+    told.words = Int32Array.from(words);
+    return told;
+  }
+
+  private handleIntroduction(
+    block: Readonly<ControlBlock>,
+    bytes: number,
+    socket: number,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    nowUs: number,
+  ): void {
+    const { context } = this;
+    const { drops } = context;
+    const told = this.readIntroduction();
+    const isQuery = block.kind === KIND_QUERY;
+    if (
+      !isQuery &&
+      (told.nonceHigh !== this.nonceHigh || told.nonceLow !== this.nonceLow || told.refusal !== 0)
+    ) {
+      drops.count(DROP["not-authentic"], bytes);
+      return;
+    }
+    const refuse = (code: number) => {
+      if (!isQuery) return;
+      const body = this.sender.begin();
+      body.version(PROTOCOL_VERSION);
+      body.nonce(told.nonceHigh, told.nonceLow);
+      body.refusal(code);
+      this.sender.sendTo(KIND_CONFIRM, socket, from, fromAt, port, nowUs);
+    };
+    if (told.version !== PROTOCOL_VERSION) {
+      refuse(REFUSAL_VERSION);
+      return;
+    }
+    const peer = this.peerOf(block, told.name, from, fromAt, port);
+    if (peer === undefined) {
+      drops.count(DROP["unknown-node"], bytes);
+      refuse(REFUSAL_NOT_CONFIGURED);
+      return;
+    }
+    const nowMs = nowUs / 1000;
+    const node = this.admit(peer, block, told, from, fromAt, port, nowMs);
+    if (node === NONE) {
+      drops.count(DROP["node-id-clash"], bytes);
+      refuse(REFUSAL_NODE_ID_CLASH);
+      return;
+    }
+    context.availability.confirm(from, fromAt, port, nowMs);
+    if (isQuery) {
+      this.sender.begin();
+      this.sender.introduce(told.nonceHigh, told.nonceLow);
+      this.sender.body.observed(from, fromAt, port);
+      this.sender.sendTo(KIND_CONFIRM, socket, from, fromAt, port, nowUs);
+    }
+    this.keeper.addPaths(node, nowMs);
+  }
+
+  /** The configured peer that a node is: by its ID, its name, or where it is. */
+  private peerOf(
+    block: Readonly<ControlBlock>,
+    name: string,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+  ): Peer | undefined {
+    const byId = this.peers.find(({ spec, node }) => {
+      if (spec.node !== undefined)
+        return spec.node.high === block.nodeHigh && (spec.node.low | 0) === block.nodeLow;
+      return node !== NONE && node === this.context.nodes.find(block.nodeHigh, block.nodeLow);
+    });
+    if (byId !== undefined) return byId;
+    const free = this.peers.filter(({ spec }) => spec.node === undefined);
+    const here = (peer: Peer) =>
+      peer.spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
+    return free.find(here) ?? free.find(({ spec }) => spec.name === name);
+  }
+
+  /** The node's slot, with what it told of itself; NONE where another one with its ID is alive. */
+  private admit(
+    peer: Peer,
+    block: Readonly<ControlBlock>,
+    told: Introduction,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    nowMs: number,
+  ): NodeSlot | None {
+    const { context } = this;
+    const { nodes, sessions, paths, node: own } = context;
+    const isNew = nodes.find(block.nodeHigh, block.nodeLow) === NONE;
+    const node = nodes.add(block.nodeHigh, block.nodeLow, true, peer.spec.name, nowMs);
+    if (node === NONE) return NONE;
+    const instance = nodes.handleInstance(
+      node,
+      told.instanceHigh,
+      told.instanceLow,
+      from,
+      fromAt,
+      port,
+      nowMs,
+    );
+    if (instance === INSTANCE_CLASH || instance === INSTANCE_DOUBTFUL) return NONE;
+    if (isNew) {
+      const higher = compareNodeIds(own.idHigh, own.idLow, block.nodeHigh, block.nodeLow) > 0;
+      sessions.beginNode(node, higher, context.random() >>> 1);
+    }
+    if (instance === INSTANCE_RESTARTED) {
+      paths.resetNode(node);
+      sessions.forgetPeerKnowledge(node);
+    }
+    if (peer.node !== node) {
+      peer.node = node;
+      context.routes.set(node, peer.spec.routes);
+    }
+    nodes.addresses.learn(node, from, fromAt, port, ADDRESS_OBSERVED, nowMs);
+    for (const end of peer.spec.endpoints) {
+      nodes.addresses.learn(node, end.address, 0, end.port, ADDRESS_CONFIGURED, nowMs);
+    }
+    for (let i = 0; i < told.ports.length; i++) {
+      nodes.addresses.learn(node, told.words, 4 * i, told.ports[i]!, ADDRESS_ADVERTISED, nowMs);
+    }
+    return node;
+  }
+
+  private removeNode(node: NodeSlot): void {
+    const { context } = this;
+    const { nodes, sessions, routes } = context;
+    this.keeper.removeNode(node);
+    sessions.closeNode(node);
+    routes.set(node, []);
+    nodes.remove(node);
+    for (const peer of this.peers) if (peer.node === node) peer.node = NONE;
+  }
+}
+
+function isSameEnd(end: { address: Int32Array; port: number }, address: Int32Array, port: number): boolean {
+  return end.port === port && end.address.every((word, i) => word === address[i]);
+}

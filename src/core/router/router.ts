@@ -1,0 +1,128 @@
+import { NONE } from "../base/ids.ts";
+import { Algorithm1 } from "../dispatch/algorithm1.ts";
+import type { RuleSpec } from "../dispatch/rule-spec.ts";
+import {
+  Context,
+  type Local,
+  type PeerSpec,
+  ROUTER_LIMITS,
+  type RouterIo,
+  RouterLayout,
+  type RouterOptions,
+  SLOT_BYTES,
+  SLOTS,
+} from "./context.ts";
+import { Dispatch } from "./dispatch.ts";
+import { Inbound, type NetInput } from "./inbound.ts";
+import { Outbound } from "./outbound.ts";
+import { Peering } from "./peering.ts";
+
+/** Sessions looked at for expiry in one tick. */
+const EXPIRIES_MAX = 64;
+
+/**
+ * The MPIP router, without any I/O: packets, what the sockets received and the time come in, plans go out through
+ * `RouterIo` before a `handle…` method returns. Times are µs of a clock that never goes back.
+ *
+ * The caller reads the TUN device into [layout.tunStart, layout.tunEnd) of the arena, and the n-th socket of
+ * `setLocals` into `slotsAt(n)`, SLOTS slots of SLOT_BYTES bytes each.
+ */
+export class Router {
+  readonly layout: RouterLayout;
+  private readonly context: Context;
+  private readonly dispatch: Dispatch;
+  private readonly peering: Peering;
+  private readonly outbound: Outbound;
+  private readonly inbound: Inbound;
+
+  /** Bytes of arena that a router needs. */
+  static arenaBytes(options: Pick<RouterOptions, "limits">): number {
+    return new RouterLayout({ ...ROUTER_LIMITS, ...options.limits }).end;
+  }
+
+  constructor(arena: Uint8Array, options: RouterOptions, io: RouterIo) {
+    this.context = new Context(arena, options, io);
+    this.layout = this.context.layout;
+    const scheduler = new Algorithm1(this.context.paths);
+    this.dispatch = new Dispatch(this.context, scheduler);
+    this.peering = new Peering(this.context, scheduler);
+    this.outbound = new Outbound(this.context, this.dispatch, this.peering.keeper);
+    this.inbound = new Inbound(this.context, this.peering, this.dispatch);
+  }
+
+  /** Where the messages of the n-th socket go. */
+  slotsAt(index: number): number {
+    return this.layout.slotsStart + index * SLOTS * SLOT_BYTES;
+  }
+
+  setLocals(locals: readonly Local[], nowUs: number): void {
+    this.peering.keeper.setLocals(locals, nowUs / 1000);
+  }
+
+  setPeers(peers: readonly PeerSpec[], nowUs: number): void {
+    this.peering.setPeers(peers, nowUs / 1000);
+  }
+
+  setRules(rules: readonly RuleSpec[]): void {
+    this.dispatch.setRules(rules);
+  }
+
+  /** Packets that the TUN device gave, as its records say. */
+  handleTun(records: Int32Array, count: number, nowUs: number): void {
+    this.outbound.handle(records, count, nowUs);
+  }
+
+  /** What the sockets have received, all at once so that it can be put in order. */
+  handleNet(inputs: readonly NetInput[], nowUs: number): void {
+    this.inbound.handle(inputs, nowUs);
+  }
+
+  handleTick(nowUs: number): void {
+    const nowMs = nowUs / 1000;
+    const { sessions } = this.context;
+    this.inbound.handleTick(nowUs);
+    this.peering.handleTick(nowUs);
+    this.dispatch.handleTick(nowMs);
+    for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
+  }
+
+  nextDeadlineUs(): number {
+    const deadlineMs = Math.min(
+      this.peering.nextDeadlineMs(),
+      this.dispatch.scheduler.nextDeadlineMs(),
+      this.context.sessions.nextDeadlineMs(),
+    );
+    return Math.min(this.inbound.reorder.nextDeadlineUs(), deadlineMs * 1000);
+  }
+
+  get nodes() {
+    return this.context.nodes;
+  }
+
+  get sessions() {
+    return this.context.sessions;
+  }
+
+  get paths() {
+    return this.context.paths;
+  }
+
+  get availability() {
+    return this.context.availability;
+  }
+
+  get drops() {
+    return this.context.drops;
+  }
+
+  get rules() {
+    return this.dispatch.table;
+  }
+
+  get reordering() {
+    return this.inbound.reorder.counters;
+  }
+}
+
+export type { Local, NetInput, PeerSpec, RouterIo, RouterOptions };
+export { SLOT_BYTES, SLOTS };

@@ -1,0 +1,76 @@
+import type { NodeSlot } from "../base/ids.ts";
+import type { Context } from "./context.ts";
+
+/** A path that has brought no data for so long has no say in what may still come. */
+const ACTIVE_US = 200_000;
+/** On top of the spread between the paths. */
+const MARGIN_US = 5_000;
+const HOLD_MAX_US = 250_000;
+const SMOOTHING = 1 / 16;
+
+/**
+ * How far apart the paths of a node are, as seen by the receiver: how long what is missing may still be on the way.
+ * Delays are those of the sender's clock against ours, so only their differences mean something.
+ */
+export class Spread {
+  /** Columns by path slot: moving averages of the delay and of its deviation, in µs. */
+  private readonly delayUs: Float64Array;
+  private readonly deviationUs: Float64Array;
+  private readonly dataUs: Float64Array;
+  private readonly context: Context;
+
+  constructor(context: Context) {
+    const { paths } = context.limits;
+    this.context = context;
+    this.delayUs = new Float64Array(paths);
+    this.deviationUs = new Float64Array(paths);
+    this.dataUs = new Float64Array(paths).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  /** A path has brought data, `sampleUs` (int32) after it was sent. */
+  note(path: number, sampleUs: number, nowUs: number): void {
+    if (nowUs - this.dataUs[path]! > ACTIVE_US) {
+      this.delayUs[path] = sampleUs;
+      this.deviationUs[path] = 0;
+    } else {
+      const difference = sampleUs - this.delayUs[path]!;
+      this.delayUs[path] = this.delayUs[path]! + SMOOTHING * difference;
+      const deviation = Math.abs(difference) - this.deviationUs[path]!;
+      this.deviationUs[path] = this.deviationUs[path]! + SMOOTHING * deviation;
+    }
+    this.dataUs[path] = nowUs;
+  }
+
+  /** The oldest of the newest timestamps that a node's active paths have brought, as int32. */
+  passedUs(node: NodeSlot, nowUs: number): number {
+    const { paths } = this.context;
+    let passedUs = 0;
+    let found = false;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (nowUs - this.dataUs[path]! > ACTIVE_US) continue;
+      const newestUs = paths.arrivals.newestTimestampUs[path]!;
+      if (found && ((newestUs - passedUs) | 0) >= 0) continue;
+      passedUs = newestUs;
+      found = true;
+    }
+    return passedUs;
+  }
+
+  /** How long a packet of a node may be held. */
+  holdUs(node: NodeSlot, nowUs: number): number {
+    const { paths } = this.context;
+    let slowestUs = Number.NEGATIVE_INFINITY;
+    let fastestUs = Number.POSITIVE_INFINITY;
+    let deviationUs = 0;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (nowUs - this.dataUs[path]! > ACTIVE_US) continue;
+      slowestUs = Math.max(slowestUs, this.delayUs[path]!);
+      fastestUs = Math.min(fastestUs, this.delayUs[path]!);
+      deviationUs = Math.max(deviationUs, this.deviationUs[path]!);
+    }
+    const spreadUs = slowestUs > fastestUs ? slowestUs - fastestUs : 0;
+    return Math.min(HOLD_MAX_US, spreadUs + 4 * deviationUs + MARGIN_US);
+  }
+}

@@ -1,0 +1,338 @@
+import type { HashSeed } from "../base/hash.ts";
+import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
+import { Slab } from "../base/slab.ts";
+import { WordMap } from "../base/word-map.ts";
+import { PATH_NONE } from "../wire/control-block.ts";
+import { PathArrivals } from "./path-arrivals.ts";
+import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
+import { PathDelivery } from "./path-delivery.ts";
+
+/** What data may use a path for. */
+export const USE_NO = 0;
+/** Only while none of the node's paths is USE_YES. */
+export const USE_BACKUP = 1;
+export const USE_YES = 2;
+
+/** Paths of one node. */
+export const NODE_PATHS_MAX = 64;
+/** Path IDs are one byte, and 0 is none. */
+const PATH_IDS = 256;
+const KEY_WORDS = 6;
+
+export interface PathsOptions {
+  readonly capacity: number;
+  /** Slots of the node map. */
+  readonly nodes: number;
+  readonly seed: HashSeed;
+  readonly delays?: PathDelaysOptions;
+}
+
+/** Where a path runs: `local` and `remote` are four words at an index each. */
+export interface PathEnds {
+  /** As plans name it. */
+  readonly socket: number;
+  /** The interface of the local address. */
+  readonly device: string;
+  readonly local: Int32Array;
+  readonly localIndex: number;
+  readonly remote: Int32Array;
+  readonly remoteIndex: number;
+  readonly port: number;
+}
+
+/**
+ * The path information table (paper §3.4, Table 5), with the paths of all nodes. A path is a socket and a remote
+ * address and port, so these three find it; so do its node and either side's path ID. Delay, loss, rate and weight
+ * belong to the path and are shared by the node's sessions.
+ *
+ * When the table is full, or a node has NODE_PATHS_MAX paths, a new one is refused. An ID that has been given up is
+ * given again as late as possible, so that what is still on the way is not taken for another path's.
+ */
+export class Paths {
+  readonly slab: Slab<PathSlot>;
+  /** Our sending direction, the peer's, and what the peer says of ours. */
+  readonly delays: PathDelays;
+  readonly arrivals: PathArrivals;
+  readonly delivery: PathDelivery;
+  /** Columns by path slot. */
+  readonly node: Int32Array;
+  /** Our ID of the path, and the peer's, PATH_NONE while that is not known. */
+  readonly id: Uint8Array;
+  readonly peerId: Uint8Array;
+  readonly socket: Int32Array;
+  readonly names: string[] = [];
+  readonly devices: string[] = [];
+  /** Whatever the path's state machine keeps. */
+  readonly state: Uint8Array;
+  readonly weight: Float64Array;
+  readonly sentPackets: Float64Array;
+  readonly sentBytes: Float64Array;
+  readonly sentMs: Float64Array;
+  readonly heardMs: Float64Array;
+  /** Changes whenever the node's list of paths or the use of one of them does. By node slot. */
+  readonly version: Uint32Array;
+  refused = 0;
+
+  private readonly use: Uint8Array;
+  private readonly sequence: Int32Array;
+  private readonly local: Int32Array;
+  private readonly byEnds: WordMap;
+  private readonly key = new Int32Array(KEY_WORDS);
+  // By node.
+  private readonly list: Int32Array;
+  private readonly listLength: Uint8Array;
+  private readonly bestUse: Uint8Array;
+  private readonly lastId: Uint8Array;
+  private readonly feedbackTurn: Uint8Array;
+  /** Slot + 1 by node and ID. */
+  private readonly byId: Int32Array;
+  private readonly byPeerId: Int32Array;
+
+  constructor({ capacity, nodes, seed, delays }: PathsOptions) {
+    this.slab = new Slab(capacity);
+    this.delays = new PathDelays(capacity, nodes, delays);
+    this.arrivals = new PathArrivals(capacity);
+    this.delivery = new PathDelivery(capacity);
+    this.node = new Int32Array(capacity);
+    this.id = new Uint8Array(capacity);
+    this.peerId = new Uint8Array(capacity);
+    this.socket = new Int32Array(capacity);
+    this.state = new Uint8Array(capacity);
+    this.weight = new Float64Array(capacity);
+    this.sentPackets = new Float64Array(capacity);
+    this.sentBytes = new Float64Array(capacity);
+    this.sentMs = new Float64Array(capacity);
+    this.heardMs = new Float64Array(capacity);
+    this.version = new Uint32Array(nodes);
+    this.use = new Uint8Array(capacity);
+    this.sequence = new Int32Array(capacity);
+    this.local = new Int32Array(capacity * 4);
+    this.byEnds = new WordMap(KEY_WORDS, capacity, seed);
+    this.list = new Int32Array(nodes * NODE_PATHS_MAX);
+    this.listLength = new Uint8Array(nodes);
+    this.bestUse = new Uint8Array(nodes);
+    this.lastId = new Uint8Array(nodes);
+    this.feedbackTurn = new Uint8Array(nodes);
+    this.byId = new Int32Array(nodes * PATH_IDS);
+    this.byPeerId = new Int32Array(nodes * PATH_IDS);
+  }
+
+  /** By our ID: that of feedback, which the peer gives for our paths. */
+  find(node: NodeSlot, id: number): PathSlot | None {
+    return (this.byId[node * PATH_IDS + id]! - 1) as PathSlot | None;
+  }
+
+  /** By the peer's ID: that of its packets. */
+  findPeer(node: NodeSlot, peerId: number): PathSlot | None {
+    return (this.byPeerId[node * PATH_IDS + peerId]! - 1) as PathSlot | None;
+  }
+
+  /** By where a packet came in and where it came from. */
+  findEnds(socket: number, remote: Int32Array, at: number, port: number): PathSlot | None {
+    const key = this.key;
+    key[0] = socket;
+    for (let i = 0; i < 4; i++) key[1 + i] = remote[at + i]!;
+    key[5] = port;
+    return this.byEnds.find(key, 0) as PathSlot | None;
+  }
+
+  /** A new path; NONE where there is no room, or where the same ends are a path already. It is of no use yet. */
+  add(node: NodeSlot, name: string, ends: PathEnds): PathSlot | None {
+    if (this.findEnds(ends.socket, ends.remote, ends.remoteIndex, ends.port) !== NONE) return NONE;
+    const slot = this.listLength[node]! < NODE_PATHS_MAX ? this.slab.take() : NONE;
+    if (slot === NONE) {
+      this.refused++;
+      return NONE;
+    }
+    this.byEnds.insert(slot, this.key, 0);
+    const id = this.unusedId(node);
+    this.byId[node * PATH_IDS + id] = slot + 1;
+    this.node[slot] = node;
+    this.id[slot] = id;
+    this.peerId[slot] = PATH_NONE;
+    this.socket[slot] = ends.socket;
+    this.names[slot] = name;
+    this.devices[slot] = ends.device;
+    for (let i = 0; i < 4; i++) this.local[4 * slot + i] = ends.local[ends.localIndex + i]!;
+    this.state[slot] = 0;
+    this.use[slot] = USE_NO;
+    this.weight[slot] = 0;
+    this.sentPackets[slot] = 0;
+    this.sentBytes[slot] = 0;
+    this.sentMs[slot] = Number.NEGATIVE_INFINITY;
+    this.heardMs[slot] = Number.NEGATIVE_INFINITY;
+    this.sequence[slot] = 0;
+    this.delays.reset(slot);
+    this.arrivals.reset(slot);
+    this.delivery.reset(slot);
+    this.list[node * NODE_PATHS_MAX + this.listLength[node]!] = slot;
+    this.listLength[node]!++;
+    this.version[node]!++;
+    return slot;
+  }
+
+  remove(slot: PathSlot): void {
+    if (!this.slab.release(slot)) return;
+    const node = this.nodeOf(slot);
+    this.byEnds.delete(slot);
+    this.byId[node * PATH_IDS + this.id[slot]!] = 0;
+    this.clearPeerId(slot);
+    const from = node * NODE_PATHS_MAX;
+    const end = from + this.listLength[node]!;
+    this.list.copyWithin(this.list.indexOf(slot, from), this.list.indexOf(slot, from) + 1, end);
+    this.listLength[node]!--;
+    if (this.listLength[node] === 0) this.delays.resetNode(node);
+    this.noteUse(node);
+  }
+
+  removeNode(node: NodeSlot): void {
+    for (let i = this.count(node) - 1; i >= 0; i--) this.remove(this.at(node, i));
+  }
+
+  /** Everything that was counted and measured between the two nodes starts anew: the peer has been started anew. */
+  resetNode(node: NodeSlot): void {
+    this.delays.resetNode(node);
+    for (let i = 0; i < this.count(node); i++) {
+      const slot = this.at(node, i);
+      this.clearPeerId(slot);
+      this.delays.reset(slot);
+      this.arrivals.reset(slot);
+      this.delivery.reset(slot);
+    }
+  }
+
+  /** The peer's ID of the path, as its packets on it say. */
+  setPeerId(slot: PathSlot, peerId: number): void {
+    if (this.peerId[slot] === peerId) return;
+    this.clearPeerId(slot);
+    if (peerId === PATH_NONE) return;
+    const at = this.nodeOf(slot) * PATH_IDS + peerId;
+    const other = this.byPeerId[at]! - 1;
+    if (other !== NONE) this.peerId[other] = PATH_NONE;
+    this.peerId[slot] = peerId;
+    this.byPeerId[at] = slot + 1;
+  }
+
+  /** One of USE_*: the answer of the path's state machine. */
+  setUse(slot: PathSlot, use: number): void {
+    if (this.use[slot] === use) return;
+    this.use[slot] = use;
+    this.noteUse(this.nodeOf(slot));
+  }
+
+  useOf(slot: PathSlot): number {
+    return this.use[slot]!;
+  }
+
+  /** Whether data goes over the path as things are: it works, and no other is preferred to it. */
+  isEligible(slot: PathSlot): boolean {
+    const use = this.use[slot]!;
+    return use !== USE_NO && use === this.bestUse[this.node[slot]!];
+  }
+
+  /** Paths of a node. Their order stays; one that is removed lets the others move up. */
+  count(node: NodeSlot): number {
+    return this.listLength[node]!;
+  }
+
+  at(node: NodeSlot, place: number): PathSlot {
+    return this.list[node * NODE_PATHS_MAX + place]! as PathSlot;
+  }
+
+  /** The path's place in its node's list. */
+  placeOf(slot: PathSlot): number {
+    const from = this.node[slot]! * NODE_PATHS_MAX;
+    return this.list.indexOf(slot, from) - from;
+  }
+
+  nodeOf(slot: PathSlot): NodeSlot {
+    return this.node[slot]! as NodeSlot;
+  }
+
+  /** `packets` packets leave by the path; answers the path sequence number of the first, as int32. */
+  handleSent(slot: PathSlot, packets: number, bytes: number, nowMs: number): number {
+    const sequence = this.sequence[slot]!;
+    this.sequence[slot] = sequence + packets;
+    this.sentPackets[slot] = this.sentPackets[slot]! + packets;
+    this.sentBytes[slot] = this.sentBytes[slot]! + bytes;
+    this.sentMs[slot] = nowMs;
+    return sequence;
+  }
+
+  /**
+   * A path of the node whose delay is to be fed back, each in its turn: the feedback path ID is its `peerId`, the delay
+   * is `arrivals.delayUs`. NONE when the peer has been told all.
+   */
+  pollFeedback(node: NodeSlot): PathSlot | None {
+    const length = this.listLength[node]!;
+    const { feedbackDue } = this.arrivals;
+    for (let i = 0, place = this.feedbackTurn[node]!; i < length; i++, place++) {
+      if (place >= length) place = 0;
+      const slot = this.at(node, place);
+      if (feedbackDue[slot] === 0 || this.peerId[slot] === PATH_NONE) continue;
+      feedbackDue[slot] = 0;
+      this.feedbackTurn[node] = place + 1;
+      return slot;
+    }
+    return NONE;
+  }
+
+  /** The four words of the remote address stand in `remotes` from `remoteAt(slot)` on. */
+  get remotes(): Int32Array {
+    return this.byEnds.keys;
+  }
+
+  remoteAt(slot: PathSlot): number {
+    return slot * KEY_WORDS + 1;
+  }
+
+  port(slot: PathSlot): number {
+    return this.byEnds.keys[slot * KEY_WORDS + 5]!;
+  }
+
+  /** The four words of the local address stand in `locals` from `4 * slot` on. */
+  get locals(): Int32Array {
+    return this.local;
+  }
+
+  /**
+   * What the clocks' difference adds to the delays of a node's paths, judged by the path with the shortest round trip,
+   * which is taken to last the same both ways; NaN where no path has a delay and a round-trip time.
+   */
+  clockOffsetUs(node: NodeSlot): number {
+    const { delayUs, rttUs, samples } = this.delays;
+    let offsetUs = Number.NaN;
+    let shortestUs = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.count(node); i++) {
+      const slot = this.at(node, i);
+      const rtt = rttUs[slot]!;
+      if (samples[slot] === 0 || rtt === 0 || rtt >= shortestUs) continue;
+      shortestUs = rtt;
+      offsetUs = delayUs[slot]! - rtt / 2;
+    }
+    return offsetUs;
+  }
+
+  private noteUse(node: NodeSlot): void {
+    let best = USE_NO;
+    for (let i = 0; i < this.count(node); i++) best = Math.max(best, this.use[this.at(node, i)]!);
+    this.bestUse[node] = best;
+    this.version[node]!++;
+  }
+
+  private clearPeerId(slot: PathSlot): void {
+    const peerId = this.peerId[slot]!;
+    if (peerId === PATH_NONE) return;
+    this.byPeerId[this.node[slot]! * PATH_IDS + peerId] = 0;
+    this.peerId[slot] = PATH_NONE;
+  }
+
+  private unusedId(node: NodeSlot): number {
+    let id = this.lastId[node]!;
+    do {
+      id = (id % (PATH_IDS - 1)) + 1;
+    } while (this.byId[node * PATH_IDS + id] !== 0);
+    this.lastId[node] = id;
+    return id;
+  }
+}

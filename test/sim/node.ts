@@ -1,0 +1,179 @@
+import { Rng } from "../../src/core/base/rng.ts";
+import {
+  PLAN_ADDRESS,
+  PLAN_HEAD,
+  PLAN_PIECES,
+  PLAN_PORT,
+  PLAN_SEGMENT,
+  PLAN_SOCKET,
+  PLAN_TOS,
+  RECORD_ADDRESS,
+  RECORD_LENGTH,
+  RECORD_PORT,
+  RECORD_SEGMENT,
+  RECORD_TOS,
+  RECORD_WORDS,
+  VNET_HEADER_BYTES,
+} from "../../src/core/batch/layout.ts";
+import type { Plan } from "../../src/core/batch/plan.ts";
+import {
+  type Local,
+  type NetInput,
+  type PeerSpec,
+  Router,
+  SLOT_BYTES,
+} from "../../src/core/router/router.ts";
+import type { Clock } from "./clock.ts";
+
+/** A datagram on its way. */
+export interface Datagram {
+  bytes: Uint8Array;
+  tos: number;
+  from: { address: Int32Array; port: number };
+  to: { address: Int32Array; port: number };
+}
+
+export interface SimNodeOptions {
+  /** The low 32 bits of the node ID, and the seed of the node's randomness. */
+  id: number;
+  name: string;
+  clock: Clock;
+  /** What this node's clock shows beyond the world's, and how fast it gains. */
+  clockOffsetUs?: number;
+  clockDrift?: number;
+  transmit: (socket: number, datagram: Datagram) => void;
+}
+
+const LIMITS = { sessions: 1024, nodes: 64, paths: 256, heldPackets: 1024 };
+
+/** A host with a router, whose TUN device is `inject` and `delivered`. */
+export class SimNode {
+  readonly router: Router;
+  readonly name: string;
+  /** Packets handed to the host, without vnet headers, cut into segments again. */
+  readonly delivered: Uint8Array[] = [];
+  onDelivered: (packet: Uint8Array) => void = (packet) => this.delivered.push(packet);
+  isRunning = true;
+  private readonly options: SimNodeOptions;
+  private readonly arena: Uint8Array;
+  private locals: Local[] = [];
+  private inputs: (NetInput & { count: number })[] = [];
+
+  constructor(options: SimNodeOptions) {
+    const rng = new Rng(options.id * 7919 + 1);
+    this.options = options;
+    this.name = options.name;
+    this.arena = new Uint8Array(Router.arenaBytes({ limits: LIMITS }));
+    const identity = {
+      idHigh: 0x0200,
+      idLow: options.id,
+      instanceHigh: rng.uint32() | 0,
+      instanceLow: rng.uint32() | 0,
+      name: options.name,
+    };
+    this.router = new Router(
+      this.arena,
+      {
+        node: identity,
+        seed: [rng.uint32() | 0, rng.uint32() | 0],
+        random: () => rng.uint32(),
+        offloads: { checksum: true, tso: false, uso: false },
+        limits: LIMITS,
+      },
+      { send: (plan) => this.send(plan), write: (plan) => this.write(plan) },
+    );
+    this.tick();
+  }
+
+  get nowUs(): number {
+    const { clock, clockOffsetUs = 0, clockDrift = 0 } = this.options;
+    return clock.nowUs * (1 + clockDrift) + clockOffsetUs + 1e9;
+  }
+
+  /** Sockets by number, each on its address. */
+  setLocals(locals: readonly Local[]): void {
+    this.locals = [...locals];
+    this.inputs = locals.map(({ socket }, index) => ({
+      socket,
+      slotsAt: this.router.slotsAt(index),
+      records: new Int32Array(16 * RECORD_WORDS),
+      count: 0,
+    }));
+    this.router.setLocals(locals, this.nowUs);
+  }
+
+  setPeers(peers: readonly PeerSpec[]): void {
+    this.router.setPeers(peers, this.nowUs);
+  }
+
+  /** A packet that the host sends; `segmentBytes` as the segmentation offload says it. */
+  inject(packet: Uint8Array, segmentBytes = 0): void {
+    const view = new DataView(this.arena.buffer);
+    this.arena.fill(0, 0, VNET_HEADER_BYTES);
+    if (segmentBytes > 0) {
+      this.arena[1] = packet[9] === 17 ? 5 : 1;
+      view.setUint16(4, segmentBytes, true);
+    }
+    this.arena.set(packet, VNET_HEADER_BYTES);
+    this.router.handleTun(Int32Array.of(0, packet.length + VNET_HEADER_BYTES), 1, this.nowUs);
+  }
+
+  /** A datagram arrives for one of the node's addresses. */
+  receive(datagram: Datagram): void {
+    if (!this.isRunning) return;
+    const index = this.locals.findIndex(
+      ({ address, port }) =>
+        port === datagram.to.port && address.every((word, i) => word === datagram.to.address[i]),
+    );
+    const input = this.inputs[index];
+    if (input === undefined || datagram.bytes.length > SLOT_BYTES) return;
+    this.arena.set(datagram.bytes, input.slotsAt);
+    input.records.fill(0, 0, RECORD_WORDS);
+    input.records[RECORD_LENGTH] = datagram.bytes.length;
+    input.records[RECORD_SEGMENT] = datagram.bytes.length;
+    input.records[RECORD_PORT] = datagram.from.port;
+    input.records[RECORD_TOS] = datagram.tos;
+    input.records.set(datagram.from.address, RECORD_ADDRESS);
+    for (const other of this.inputs) other.count = other === input ? 1 : 0;
+    this.router.handleNet(this.inputs, this.nowUs);
+  }
+
+  private tick(): void {
+    if (this.isRunning) this.router.handleTick(this.nowUs);
+    this.options.clock.after(1000, () => this.tick());
+  }
+
+  private send(plan: Plan): void {
+    const { words } = plan;
+    for (let head = 0; head < plan.end; head = plan.after(head)) {
+      const bytes = this.gather(words, head);
+      const segment = words[head + PLAN_SEGMENT] || bytes.length;
+      const socket = words[head + PLAN_SOCKET]!;
+      const local = this.locals.find((one) => one.socket === socket)!;
+      const to = {
+        address: words.slice(head + PLAN_ADDRESS, head + PLAN_ADDRESS + 4),
+        port: words[head + PLAN_PORT]!,
+      };
+      for (let offset = 0; offset < bytes.length; offset += segment) {
+        const from = { address: local.address, port: local.port };
+        const tos = words[head + PLAN_TOS]!;
+        this.options.transmit(socket, { bytes: bytes.slice(offset, offset + segment), tos, from, to });
+      }
+    }
+  }
+
+  private write(plan: Plan): void {
+    for (let head = 0; head < plan.end; head = plan.after(head)) {
+      this.onDelivered(this.gather(plan.words, head).slice(VNET_HEADER_BYTES));
+    }
+  }
+
+  private gather(words: Int32Array, head: number): Uint8Array {
+    const parts: number[] = [];
+    for (let k = 0; k < words[head + PLAN_PIECES]!; k++) {
+      const at = words[head + PLAN_HEAD + 2 * k]!;
+      parts.push(...this.arena.subarray(at, at + words[head + PLAN_HEAD + 2 * k + 1]!));
+    }
+    return Uint8Array.from(parts);
+  }
+}

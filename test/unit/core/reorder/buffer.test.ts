@@ -1,0 +1,211 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ReorderBuffer } from "../../../../src/core/reorder/buffer.ts";
+
+const HEADER_BYTES = 20;
+const BLOCK_BYTES = 64;
+const BLOCKS = 32;
+const POOL_AT = 4096;
+
+/** A buffer whose packets carry their number in the header, and what it has handed on. */
+class Bench {
+  readonly released: { session: number; number: number; tag: number }[] = [];
+  evidence = -(2 ** 31);
+  holdUs = 1e9;
+  readonly buffer: ReorderBuffer;
+  private readonly view = new DataView(new ArrayBuffer(POOL_AT + BLOCKS * BLOCK_BYTES + 8));
+
+  constructor(limit = 16, sessions = 4) {
+    const owner = {
+      release: (session: number, tag: number, at: number, headerBytes: number, payloadBytes: number) => {
+        expect(headerBytes).toBe(HEADER_BYTES);
+        const number = this.view.getInt32(at + 4);
+        // The payload is the number again: it must have come along.
+        if (payloadBytes >= 4) expect(this.view.getInt32(at + HEADER_BYTES)).toBe(number);
+        this.released.push({ session, number, tag });
+      },
+      evidence: () => this.evidence,
+      holdUs: () => this.holdUs,
+    };
+    this.buffer = new ReorderBuffer(this.view, owner, POOL_AT, BLOCKS, BLOCK_BYTES, sessions, limit);
+  }
+
+  /** A packet of ten numbers from `start` on, sent at `timestamp`. */
+  accept(start: number, timestamp = start, { session = 0, length = 10, nowUs = 0, tag = 0 } = {}): void {
+    this.view.setInt32(4, start);
+    this.view.setInt32(HEADER_BYTES, start);
+    const end = (start + length) | 0;
+    this.buffer.accept(session, start | 0, end, timestamp | 0, nowUs, tag, 0, HEADER_BYTES, 8);
+  }
+
+  get numbers(): number[] {
+    return this.released.map(({ number }) => number);
+  }
+}
+
+describe("the reorder buffer", () => {
+  it("hands on at once what comes in order", () => {
+    const bench = new Bench();
+    for (const start of [100, 110, 120]) bench.accept(start);
+    expect(bench.numbers).toEqual([100, 110, 120]);
+    expect(bench.buffer.counters.held).toBe(0);
+  });
+
+  it("holds what comes early until the gap is filled, and keeps its tag", () => {
+    const bench = new Bench();
+    bench.accept(100);
+    bench.accept(130, 130, { tag: 3 });
+    bench.accept(120, 120, { tag: 2 });
+    expect(bench.numbers).toEqual([100]);
+    bench.accept(110);
+    expect(bench.numbers).toEqual([100, 110, 120, 130]);
+    expect(bench.released.map(({ tag }) => tag)).toEqual([0, 0, 2, 3]);
+    expect(bench.buffer.size).toBe(0);
+  });
+
+  it("goes on where the numbers wrap", () => {
+    const bench = new Bench();
+    bench.accept(0x7fff_fff6);
+    bench.accept(-0x7fff_fff6);
+    bench.accept(-0x8000_0000);
+    expect(bench.numbers).toEqual([0x7fff_fff6, -0x8000_0000, -0x7fff_fff6]);
+    const zero = new Bench();
+    zero.accept(-10);
+    zero.accept(10);
+    zero.accept(0);
+    expect(zero.numbers).toEqual([-10, 0, 10]);
+  });
+
+  it("hands on what was sent again, and lets only what is held already pass for a duplicate", () => {
+    const bench = new Bench();
+    bench.accept(100);
+    bench.accept(100);
+    bench.accept(120);
+    bench.accept(120);
+    expect(bench.numbers).toEqual([100, 100]);
+    expect(bench.buffer.counters.duplicates).toBe(1);
+    bench.accept(110);
+    expect(bench.numbers).toEqual([100, 100, 110, 120]);
+  });
+
+  it("gives up a gap when every path has passed it, and only that one", () => {
+    const bench = new Bench();
+    bench.accept(100, 1);
+    bench.accept(120, 3);
+    bench.accept(140, 5);
+    bench.evidence = 2;
+    bench.buffer.handleEvidence();
+    expect(bench.numbers).toEqual([100]);
+    bench.evidence = 4;
+    bench.buffer.handleEvidence();
+    expect(bench.numbers).toEqual([100, 120]);
+    bench.accept(130, 4);
+    expect(bench.numbers).toEqual([100, 120, 130, 140]);
+    expect(bench.buffer.counters.byEvidence).toBe(1);
+  });
+
+  it("gives up a gap when what waits behind it has waited long enough, in the order of the numbers", () => {
+    const bench = new Bench();
+    bench.holdUs = 1000;
+    bench.accept(100, 1, { nowUs: 0 });
+    bench.accept(140, 5, { nowUs: 100 });
+    bench.accept(120, 3, { nowUs: 600 });
+    expect(bench.buffer.nextDeadlineUs()).toBe(1600);
+    bench.buffer.handleTime(1500);
+    expect(bench.numbers).toEqual([100]);
+    bench.buffer.handleTime(1600);
+    expect(bench.numbers).toEqual([100, 120, 140]);
+    expect(bench.buffer.counters.byTime).toBe(2);
+    expect(bench.buffer.nextDeadlineUs()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("hands everything on when a session holds as much as it may", () => {
+    const bench = new Bench(3);
+    for (const start of [100, 120, 160, 140]) bench.accept(start);
+    expect(bench.numbers).toEqual([100, 120, 140, 160]);
+    bench.accept(170);
+    expect(bench.numbers.at(-1)).toBe(170);
+    expect(bench.buffer.counters.byFullness).toBe(1);
+  });
+
+  it("lets no session's gap delay another's packets", () => {
+    const bench = new Bench();
+    bench.accept(100, 1, { session: 1 });
+    bench.accept(120, 2, { session: 1 });
+    bench.accept(500, 3, { session: 2 });
+    bench.accept(510, 4, { session: 2 });
+    expect(bench.released.filter(({ session }) => session === 2)).toHaveLength(2);
+    expect(bench.released.filter(({ session }) => session === 1)).toHaveLength(1);
+  });
+
+  it("uses a block again only when what was handed on has been written", () => {
+    const bench = new Bench(BLOCKS + 1, 1);
+    bench.accept(0);
+    for (let k = 0; k < BLOCKS; k++) bench.accept(20 + 10 * k);
+    bench.accept(10);
+    expect(bench.released).toHaveLength(BLOCKS + 2);
+    bench.accept(2000);
+    expect(bench.buffer.counters.byFullness).toBe(1);
+    bench.buffer.recycle();
+    bench.accept(3000);
+    expect(bench.buffer.size).toBe(1);
+  });
+
+  it("forgets a session, and starts anew with the number that it is told", () => {
+    const bench = new Bench();
+    bench.accept(100);
+    bench.accept(120);
+    bench.buffer.forget(0);
+    expect(bench.buffer.size).toBe(0);
+    bench.accept(5000);
+    bench.buffer.resync(0, 9000);
+    bench.accept(9010);
+    bench.accept(9000);
+    expect(bench.numbers).toEqual([100, 5000, 9000, 9010]);
+  });
+
+  it("hands on every packet once and, where nothing is given up, sorted", () => {
+    const orders = fc.shuffledSubarray(
+      Array.from({ length: 14 }, (_, i) => 10 * (i + 1)),
+      { minLength: 14 },
+    );
+    fc.assert(
+      fc.property(orders, fc.integer(), (order, base) => {
+        const bench = new Bench(BLOCKS);
+        bench.accept(base | 0);
+        for (const offset of order) bench.accept((base + offset) | 0);
+        const expected = [
+          base,
+          ...[...order].sort((one, other) => one - other).map((offset) => base + offset),
+        ];
+        expect(bench.numbers).toEqual(expected.map((number) => number | 0));
+      }),
+    );
+  });
+
+  it("hands on every packet once, in order of the gaps that are given up, whatever is lost", () => {
+    const step = fc.record({
+      offset: fc.integer({ min: 1, max: 20 }),
+      evidence: fc.integer({ min: 0, max: 20 }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(step, { selector: ({ offset }) => offset, maxLength: 20 }), (steps) => {
+        const bench = new Bench(8);
+        bench.accept(0, 0);
+        for (const { offset, evidence } of steps) {
+          bench.accept(10 * offset, offset);
+          bench.evidence = evidence;
+          bench.buffer.handleEvidence();
+          bench.buffer.recycle();
+        }
+        bench.evidence = 100;
+        bench.buffer.handleEvidence();
+        expect(bench.buffer.size).toBe(0);
+        const expected = [0, ...steps.map(({ offset }) => 10 * offset)];
+        expect([...bench.numbers].sort((one, other) => one - other)).toEqual(
+          expected.sort((one, other) => one - other),
+        );
+      }),
+    );
+  });
+});

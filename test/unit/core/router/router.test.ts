@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import { ipv4Header, TCP_FLAG, tcpHeader } from "../../../helpers/packets.ts";
+import { ADDRESS_A as A, ADDRESS_B as B, tcpPacket, udpPacket } from "../../../sim/packets.ts";
+import { TwoNodes } from "../../../sim/two-nodes.ts";
+
+const udp = udpPacket;
+const tcp = (sequence: number, payload: Uint8Array, flags = TCP_FLAG.ack) =>
+  tcpPacket(A, B, sequence, payload, { flags });
+
+const payloadOf = (packet: Uint8Array, headerBytes: number) => packet.slice(20 + headerBytes);
+const sequenceOf = (packet: Uint8Array) => new DataView(packet.buffer, packet.byteOffset).getUint32(24);
+const bytes = (length: number, from = 0) => Uint8Array.from({ length }, (_, i) => (from + i) & 0xff);
+
+function readyPaths(nodes: TwoNodes): number {
+  const { paths } = nodes.a.router;
+  let ready = 0;
+  for (let slot = 0; slot < paths.slab.top; slot++) if (paths.state[slot] === 1) ready++;
+  return ready;
+}
+
+/** A session in which both sides have spoken, so that the compact form is used. */
+function establish(nodes: TwoNodes): void {
+  nodes.a.inject(tcp(999, bytes(0), TCP_FLAG.syn));
+  nodes.run(0.05);
+  const ports = { sourcePort: 2000, destinationPort: 1000 };
+  const header = tcpHeader({ ...ports, sequence: 1, flags: TCP_FLAG.syn | TCP_FLAG.ack });
+  nodes.b.inject(
+    Uint8Array.from([...ipv4Header({ protocol: 6, totalLength: 40, source: B, destination: A }), ...header]),
+  );
+  nodes.run(0.05);
+  nodes.b.delivered.length = 0;
+  nodes.a.delivered.length = 0;
+}
+
+describe("two routers", () => {
+  it("find each other over every link, whatever their clocks show", () => {
+    const nodes = new TwoNodes([{}, {}, {}]);
+    nodes.run(1);
+    expect(readyPaths(nodes)).toBe(3);
+  });
+
+  it("carry a datagram unchanged in both directions, in the full and then in the compact form", () => {
+    const nodes = new TwoNodes([{}]);
+    nodes.run(1);
+    for (let round = 0; round < 3; round++) {
+      nodes.a.inject(udp(A, B, bytes(300, round)));
+      nodes.run(0.05);
+      nodes.b.inject(udp(B, A, bytes(200, round), [6000, 5000]));
+      nodes.run(0.05);
+    }
+    expect(nodes.b.delivered.map((packet) => payloadOf(packet, 8))).toEqual(
+      [0, 1, 2].map((round) => bytes(300, round)),
+    );
+    expect(nodes.a.delivered.map((packet) => payloadOf(packet, 8))).toEqual(
+      [0, 1, 2].map((round) => bytes(200, round)),
+    );
+    const addresses = nodes.b.delivered.map((packet) => [...packet.slice(12, 24)]);
+    expect(new Set(addresses.map(String)).size).toBe(1);
+    expect(addresses[0]).toEqual([...A, ...B, 5000 >> 8, 5000 & 0xff, 6000 >> 8, 6000 & 0xff]);
+  });
+
+  it("carry other protocols, fragments and packets with options whole", () => {
+    const nodes = new TwoNodes([{}]);
+    nodes.run(1);
+    const build = (fields: object, body: Uint8Array) => {
+      const header = ipv4Header({ protocol: 47, source: A, destination: B, ...fields });
+      const packet = Uint8Array.from([...header, ...body]);
+      new DataView(packet.buffer).setUint16(2, packet.length);
+      return packet;
+    };
+    const packets = [
+      build({ protocol: 47 }, bytes(100)),
+      build({ protocol: 17, fragment: 0x2000 }, bytes(64)),
+      build({ protocol: 132, options: [7, 4, 4, 0] }, bytes(80)),
+    ];
+    for (const packet of packets) nodes.a.inject(packet);
+    nodes.run(0.1);
+    expect(nodes.b.delivered).toEqual(packets);
+  });
+
+  it("cut a super-packet into segments that the other side hands on in order", () => {
+    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }]);
+    nodes.run(1);
+    establish(nodes);
+    for (let k = 0; k < 20; k++) nodes.a.inject(tcp(1000 + 5000 * k, bytes(5000, k)), 1000);
+    nodes.run(1);
+    const data = nodes.b.delivered.flatMap((packet) => [...payloadOf(packet, 20)]);
+    expect(nodes.b.delivered.map(sequenceOf)).toEqual(Array.from({ length: 100 }, (_, i) => 1000 + 1000 * i));
+    expect(data).toEqual(Array.from({ length: 20 }, (_, k) => [...bytes(5000, k)]).flat());
+    expect(nodes.b.router.reordering.held).toBeGreaterThan(0);
+  });
+
+  it("give up a lost segment without waiting long, and lose nothing else", () => {
+    const nodes = new TwoNodes([{ delayUs: 1000, loss: 0.2 }, { delayUs: 5000 }]);
+    nodes.run(2);
+    establish(nodes);
+    for (let k = 0; k < 200; k++) {
+      nodes.a.inject(tcp(1000 + 500 * k, bytes(500, k)));
+      nodes.run(0.002);
+    }
+    nodes.run(1);
+    const sequences = nodes.b.delivered.map(sequenceOf);
+    expect(sequences).toEqual([...sequences].sort((one, other) => one - other));
+    expect(new Set(sequences).size).toBe(sequences.length);
+    const lost = nodes.lines[0]!.ab.lost;
+    expect(lost).toBeGreaterThan(2);
+    expect(sequences.length).toBeGreaterThanOrEqual(200 - lost);
+    expect(nodes.b.router.reordering.byEvidence + nodes.b.router.reordering.byTime).toBeGreaterThan(0);
+  });
+
+  it("go on over the other link when one is cut, and use it again when it is back", () => {
+    const nodes = new TwoNodes([{}, {}]);
+    nodes.run(1);
+    const link = nodes.lines[0]!;
+    const stream = (seconds: number) => {
+      for (let k = 0; k < seconds * 100; k++) {
+        nodes.a.inject(udp(A, B, bytes(100, k)));
+        nodes.run(0.01);
+      }
+    };
+    stream(3);
+    expect(readyPaths(nodes)).toBe(2);
+    link.ab.isCut = true;
+    link.ba.isCut = true;
+    stream(2);
+    expect(readyPaths(nodes)).toBe(1);
+    const before = nodes.b.delivered.length;
+    stream(1);
+    expect(nodes.b.delivered.length - before).toBe(100);
+    link.ab.isCut = false;
+    link.ba.isCut = false;
+    stream(6);
+    expect(readyPaths(nodes)).toBe(2);
+  });
+
+  it("hand on the first of several copies, and never two", () => {
+    const nodes = new TwoNodes([{ loss: 0.2 }, { loss: 0.2, delayUs: 4000 }]);
+    nodes.run(5);
+    nodes.a.router.setRules([
+      { name: "safe", protocols: ["udp"], route: { mode: "protected-path", copies: 2 } },
+    ]);
+    for (let k = 0; k < 1000; k++) {
+      nodes.a.inject(udp(A, B, Uint8Array.of(k >> 8, k & 0xff)));
+      nodes.run(0.001);
+    }
+    nodes.run(0.5);
+    const numbers = nodes.b.delivered.map((packet) => (packet[28]! << 8) | packet[29]!);
+    expect(new Set(numbers).size).toBe(numbers.length);
+    // Both copies are lost of 4 % at random; one loss rate alone would be 20 %.
+    expect(numbers.length).toBeGreaterThan(920);
+  });
+
+  it("drop what is behind no peer, and what comes from a node that nobody named", () => {
+    const nodes = new TwoNodes([{}]);
+    nodes.run(1);
+    nodes.a.inject(udp(A, [192, 0, 2, 1], bytes(10)));
+    expect(nodes.a.router.drops.snapshot()).toEqual([{ reason: "not-routed", packets: 1, bytes: 38 }]);
+    nodes.b.setPeers([]);
+    nodes.a.inject(udp(A, B, bytes(10)));
+    nodes.run(0.1);
+    expect(nodes.b.router.drops.snapshot().map(({ reason }) => reason)).toContain("unknown-node");
+    expect(nodes.b.delivered).toEqual([]);
+  });
+});

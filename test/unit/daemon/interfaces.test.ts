@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { parseInterfaceSelector } from "../../../src/config/values.ts";
+import {
+  defaultDevices4,
+  defaultDevices6,
+  type HostAddress,
+  selectAddresses,
+} from "../../../src/daemon/interfaces.ts";
+import { tunMtu } from "../../../src/daemon/mtu.ts";
+import { familyOf, formatAddress, parseAddress } from "../../../src/io/address.ts";
+
+function at(device: string, text: string): HostAddress {
+  const address = parseAddress(text);
+  return { device, address, family: familyOf(address), internal: device === "lo" };
+}
+
+const HOST = [
+  at("lo", "127.0.0.1"),
+  at("eth0", "192.0.2.1"),
+  at("eth0", "192.0.2.9"),
+  at("eth0", "2001:db8::1"),
+  at("wwan0", "198.51.100.1"),
+  at("wwan1", "198.51.100.2"),
+  at("docker0", "172.17.0.1"),
+  at("mpip0", "10.77.0.1"),
+];
+
+describe("the addresses that get a socket", () => {
+  const selected = (selectors: string[] | undefined) => {
+    const defaults = { 4: new Set(["eth0", "wwan0", "mpip0"]), 6: new Set(["wwan0"]) };
+    return selectAddresses(HOST, selectors?.map(parseInterfaceSelector), defaults, "mpip0").map(
+      ({ address }) => formatAddress(address),
+    );
+  };
+
+  it("are one of each family where a default route of that family is", () => {
+    expect(selected(undefined)).toEqual(["192.0.2.1", "198.51.100.1"]);
+  });
+
+  it("are those that are named, by interface, pattern or address", () => {
+    expect(selected(["eth0"])).toEqual(["192.0.2.1", "2001:db8::1"]);
+    expect(selected(["wwan*"])).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(selected(["wwan?", "192.0.2.9"])).toEqual(["192.0.2.9", "198.51.100.1", "198.51.100.2"]);
+    expect(selected(["eth"])).toEqual([]);
+  });
+
+  it("are never the tunnel's own, and the loopback's only by address", () => {
+    expect(selected(["*"])).toEqual([
+      "192.0.2.1",
+      "2001:db8::1",
+      "198.51.100.1",
+      "198.51.100.2",
+      "172.17.0.1",
+    ]);
+    expect(selected(["127.0.0.1", "10.77.0.1"])).toEqual(["127.0.0.1"]);
+  });
+});
+
+it("default routes are read from the kernel's tables", () => {
+  const routes4 = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
+eth1\t00000000\t010200C0\t0002\t0\t0\t100\t00000000\t0\t0\t0
+*\t00000000\t00000000\t0201\t0\t0\t100\t00000000\t0\t0\t0
+wwan0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+`;
+  expect([...defaultDevices4(routes4)]).toEqual(["eth0"]);
+  const any = "0".repeat(32);
+  const row = (length: string, flags: string, device: string) =>
+    `${any} ${length} ${any} 00 ${any} 00000400 00000001 00000000 ${flags} ${device.padStart(8)}\n`;
+  const routes6 = row("00", "00000003", "eth0") + row("40", "00000001", "eth1") + row("00", "00200200", "lo");
+  expect([...defaultDevices6(routes6)]).toEqual(["eth0"]);
+});
+
+it("the TUN device's packets fit through every line", () => {
+  const mtus = new Map([
+    ["eth0", 1500],
+    ["ppp0", 1492],
+    ["lo", 65_536],
+  ]);
+  const mtu = (...addresses: HostAddress[]) => tunMtu(addresses, (device) => mtus.get(device)!);
+  expect(mtu(at("eth0", "192.0.2.1"))).toBe(1443);
+  expect(mtu(at("eth0", "192.0.2.1"), at("eth0", "2001:db8::1"))).toBe(1423);
+  expect(mtu(at("eth0", "192.0.2.1"), at("ppp0", "198.51.100.1"))).toBe(1435);
+  expect(mtu(at("lo", "127.0.0.1"))).toBe(65_000);
+  expect(mtu()).toBe(1423);
+});

@@ -442,7 +442,8 @@ describe("linkemu delay", () => {
       );
       expect(arrivals.length).toBe(1500);
       expect(Math.abs(middle)).toBeLessThan(300);
-      expect(high).toBeLessThan(300 + lateUs);
+      // Both processes on the way, the sender and the emulator, run when the machine lets them.
+      expect(high).toBeLessThan(300 + 2 * lateUs);
     });
   });
 

@@ -97,38 +97,30 @@ async function startPipe(lab: Lab, paths: number): Promise<Running> {
 }
 
 async function startWireguard(lab: Lab): Promise<Running> {
-  const host = lab.host("a");
-  const keys = {} as Record<"a" | "b", { secret: string; public: string }>;
+  const folder = mkdtempSync(join(tmpdir(), "mpip-bench-"));
+  const publicKeys = {} as Record<"a" | "b", string>;
   for (const name of HOSTS) {
-    const secret = (await host.exec("wg", ["genkey"])).stdout.trim();
-    keys[name] = { secret, public: (await host.exec("wg", ["pubkey"], { input: secret })).stdout.trim() };
+    const secret = (await lab.host(name).exec("wg", ["genkey"])).stdout.trim();
+    writeFileSync(join(folder, name), secret);
+    publicKeys[name] = (await lab.host(name).exec("wg", ["pubkey"], { input: secret })).stdout.trim();
   }
   const start = async (self: "a" | "b", other: "a" | "b") => {
     const [own, peer] = [lab.host(self), lab.host(other)];
-    // Its control sockets share one directory over all namespaces, so the names carry the lab's.
-    const device = `wg${process.pid % 10000}${self}`;
-    const daemon = own.spawn("wireguard-go", ["--foreground", device], {
-      env: { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1" },
-    });
+    // Its control sockets share one directory over all namespaces, so the names carry the process.
+    const device = `wg${process.pid}${self}`;
+    const env = { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1" };
+    const daemon = own.spawn("wireguard-go", ["--foreground", device], { env });
     await deviceExists(own, device);
-    const endpoint = ["endpoint", `${peer.ip("l0")}:7001`, "allowed-ips", "0.0.0.0/0"];
-    const config = [
-      "set",
-      device,
-      "listen-port",
-      "7001",
-      "private-key",
-      "/dev/stdin",
-      "peer",
-      keys[other].public,
-      ...endpoint,
-    ];
-    await own.exec("wg", config, { input: keys[self].secret });
+    const local = ["listen-port", "7001", "private-key", join(folder, self)];
+    const remote = ["endpoint", `${peer.ip("l0")}:7001`, "allowed-ips", "0.0.0.0/0"];
+    await own.exec("wg", ["set", device, ...local, "peer", publicKeys[other], ...remote]);
     await own.exec("ip", ["address", "add", `${INNER[self]}/24`, "dev", device]);
     await own.exec("ip", ["link", "set", device, "up", "mtu", "1420"]);
     return daemon;
   };
-  return tunnel([await start("a", "b"), await start("b", "a")]);
+  const running = tunnel([await start("a", "b"), await start("b", "a")]);
+  rmSync(folder, { recursive: true });
+  return running;
 }
 
 async function startOpenvpn(lab: Lab): Promise<Running> {

@@ -1,0 +1,43 @@
+import { rmSync } from "node:fs";
+import type { CommandModule } from "yargs";
+import { controlPath } from "../../control/path.ts";
+import { sweepHost } from "../../host/host.ts";
+import { isRunning, Journal } from "../../host/journal.ts";
+import { connect, daemons, notRunning } from "../connect.ts";
+import { CliError } from "../error.ts";
+import { type DaemonArguments, ofDaemon } from "../options.ts";
+
+/** Longer than the daemon ever needs to undo what it did. */
+const STOP_MS = 30_000;
+
+export const down: CommandModule<object, DaemonArguments> = {
+  command: "down",
+  describe: "end the daemon, or remove what one that was killed has left",
+  builder: ofDaemon,
+  handler: async (args) => {
+    const left = leftovers(args);
+    if (left.length > 0) {
+      for (const tun of left) {
+        await sweepHost(new Journal(args["run-dir"], tun));
+        rmSync(controlPath(args["run-dir"], tun), { force: true });
+      }
+      console.log(`removed what a killed daemon had left for ${left.join(", ")}`);
+      return;
+    }
+    const client = await connect(args);
+    await client.call("stop");
+    const timer = setTimeout(() => {
+      throw new CliError(`the daemon has not ended within ${STOP_MS / 1000} s`);
+    }, STOP_MS);
+    await client.closed;
+    clearTimeout(timer);
+  },
+};
+
+/** TUN devices of killed daemons; none while the daemon that is meant is running. */
+function leftovers({ tun, "run-dir": runDir }: DaemonArguments): string[] {
+  const names = daemons(runDir).filter((name) => tun === undefined || name === tun);
+  if (names.length === 0) throw notRunning(tun);
+  const dead = names.filter((name) => !isRunning(new Journal(runDir, name).read()));
+  return dead.length === names.length ? dead : [];
+}

@@ -1,0 +1,35 @@
+import type { CommandModule } from "yargs";
+import type { PathView } from "../../control/views.ts";
+import { ask } from "../connect.ts";
+import { bitRate, endpoint, milliseconds, percent, table } from "../format.ts";
+import { ofReport, type ReportArguments } from "../options.ts";
+import { print } from "../print.ts";
+
+export const paths: CommandModule<object, ReportArguments> = {
+  command: "paths",
+  describe: "the paths to the peers, and how good they are",
+  builder: ofReport,
+  handler: async (args) => print(await ask<PathView[]>(args, "paths"), args.json, pathsText),
+};
+
+export function pathsText(views: readonly PathView[]): string {
+  if (views.length === 0) return "there are no paths: no peer has been heard\n";
+  const rows = views.map((path) => [
+    path.peer,
+    path.name,
+    `${path.local} → ${endpoint(path.remote, path.port)}`,
+    path.use === "backup" ? `${path.state}, backup` : path.state,
+    milliseconds(path.delayUs),
+    milliseconds(path.rttUs),
+    milliseconds(path.queuingUs),
+    percent(path.loss),
+    bitRate(path.deliveredBytesPerS),
+    path.weight.toFixed(0),
+    percent(path.share),
+  ]);
+  return table(
+    ["PEER", "PATH", "LOCAL → REMOTE", "STATE", "DELAY", "RTT", "QUEUE", "LOSS", "RATE", "WEIGHT", "SHARE"],
+    rows,
+    ["DELAY", "RTT", "QUEUE", "LOSS", "RATE", "WEIGHT", "SHARE"],
+  );
+}

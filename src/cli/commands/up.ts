@@ -1,0 +1,89 @@
+import { readFileSync } from "node:fs";
+import type { Argv, CommandModule } from "yargs";
+import { type Config, readConfig } from "../../config/parse.ts";
+import type { Daemon } from "../../daemon/daemon.ts";
+import { openLog } from "../../daemon/log.ts";
+import { CliError, EXIT_FAILED, EXIT_USAGE } from "../error.ts";
+import { withRunDirectory } from "../options.ts";
+import { packageVersion } from "../version.ts";
+
+export interface UpArguments {
+  config: string;
+  check: boolean;
+  "run-dir": string;
+  "state-dir": string;
+}
+
+/** Bits of CapEff: capabilities(7). */
+const CAP_NET_ADMIN = 12;
+
+export const up: CommandModule<object, UpArguments> = {
+  command: "up",
+  describe: "run a node in the foreground, until Ctrl-C, SIGTERM or mpip down",
+  builder: (command: Argv<object>) =>
+    withRunDirectory(command)
+      .option("config", {
+        alias: "c",
+        type: "string",
+        default: "/etc/mpip.yaml",
+        describe: "configuration file",
+      })
+      .option("check", { type: "boolean", default: false, describe: "only say what is wrong with the file" })
+      .option("state-dir", {
+        type: "string",
+        default: "/var/lib/mpip",
+        describe: "where a node ID that was made up is kept",
+      }),
+  handler: async (args) => {
+    const config = readConfig(args.config);
+    if (args.check) console.log(`${args.config} is sound: ${counted(config)}`);
+    else await run(args, config);
+  },
+};
+
+async function run(args: UpArguments, config: Config): Promise<void> {
+  if (!hasCapability(CAP_NET_ADMIN)) {
+    throw new CliError("up needs root or CAP_NET_ADMIN; run it with sudo", EXIT_USAGE);
+  }
+  const log = openLog(config.log);
+  let daemon: Daemon | undefined;
+  let ending = false;
+  const end = () => {
+    ending = true;
+    void daemon?.stop();
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
+  process.on("SIGHUP", () => void daemon?.reload());
+  process.on("uncaughtException", (error) => {
+    log.fatal(error.stack ?? error.message);
+    process.exitCode = EXIT_FAILED;
+    if (daemon === undefined) process.exit();
+    else void daemon.stop().finally(() => process.exit());
+  });
+  // The other verbs do without the native addon.
+  const { Daemon: Running } = await import("../../daemon/daemon.ts");
+  daemon = await Running.start(
+    {
+      configPath: args.config,
+      runDirectory: args["run-dir"],
+      stateDirectory: args["state-dir"],
+      version: packageVersion(),
+      log,
+    },
+    config,
+  );
+  if (ending) await daemon.stop();
+  await daemon.ended;
+  if (daemon.failed) process.exitCode = EXIT_FAILED;
+}
+
+/** Of this process, now. */
+function hasCapability(bit: number): boolean {
+  const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${digits}`) >> BigInt(bit)) & 1n) === 1n;
+}
+
+function counted({ peers, rules }: Config): string {
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
+  return `${count(peers.length, "peer")}, ${count(rules.length, "rule")}`;
+}

@@ -1,0 +1,62 @@
+import { readdirSync } from "node:fs";
+import { ControlClient } from "../control/client.ts";
+import { controlPath } from "../control/path.ts";
+import type { Params } from "../control/protocol.ts";
+import { isRunning, Journal } from "../host/journal.ts";
+import { CliError, EXIT_USAGE } from "./error.ts";
+import type { DaemonArguments } from "./options.ts";
+
+/** Connects to the daemon of a TUN device, or to the only one there is. */
+export async function connect({ tun, "run-dir": runDir }: DaemonArguments): Promise<ControlClient> {
+  const name = tun ?? onlyDaemon(runDir);
+  try {
+    return await ControlClient.connect(controlPath(runDir, name));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EACCES") throw noAccess();
+    if (code === "ENOENT" || code === "ECONNREFUSED") throw notRunning(tun);
+    throw new CliError(`cannot talk to the daemon of ${name}: ${message}`);
+  }
+}
+
+/** One answer of a daemon. */
+export async function ask<T>(daemon: DaemonArguments, method: string, params: Params = {}): Promise<T> {
+  const client = await connect(daemon);
+  try {
+    return await client.call<T>(method, params);
+  } finally {
+    client.close();
+  }
+}
+
+function onlyDaemon(runDir: string): string {
+  const names = daemons(runDir).filter((name) => isRunning(new Journal(runDir, name).read()));
+  if (names.length === 0) throw notRunning(undefined);
+  if (names.length > 1) {
+    throw new CliError(`several daemons are running; choose one with --tun: ${names.join(", ")}`, EXIT_USAGE);
+  }
+  return names[0]!;
+}
+
+/** The TUN devices of daemons that are running or were killed. */
+export function daemons(runDir: string): string[] {
+  try {
+    return readdirSync(runDir)
+      .flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? [])
+      .sort();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    throw code === "EACCES" ? noAccess() : new CliError(`cannot read ${runDir}: ${message}`);
+  }
+}
+
+export function notRunning(tun: string | undefined): CliError {
+  return new CliError(
+    `no daemon is running${tun === undefined ? "" : ` for ${tun}`}; start one with mpip up -c FILE`,
+  );
+}
+
+function noAccess(): CliError {
+  return new CliError("only root may talk to the daemon; run it with sudo", EXIT_USAGE);
+}

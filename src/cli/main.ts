@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { down } from "./commands/down.ts";
+import { paths } from "./commands/paths.ts";
+import { peers } from "./commands/peers.ts";
+import { sessions } from "./commands/sessions.ts";
+import { status } from "./commands/status.ts";
+import { up } from "./commands/up.ts";
+import { CliError, EXIT_USAGE, errorReport } from "./error.ts";
+import { packageVersion } from "./version.ts";
+
+await yargs(hideBin(process.argv))
+  .scriptName("mpip")
+  .usage("$0 VERB [options]\n\nMultipath IP: every session over all interfaces at once.")
+  .parserConfiguration({ "parse-positional-numbers": false })
+  .command(up)
+  .command(down)
+  .command(status)
+  .command(paths)
+  .command(sessions)
+  .command(peers)
+  .demandCommand(1, "say what to do")
+  .strict()
+  .version(packageVersion())
+  .wrap(100)
+  .fail((message, error) => fail(error ?? new CliError(`${message}; see mpip --help`, EXIT_USAGE)))
+  .parseAsync()
+  .catch(fail);
+
+function fail(error: unknown): never {
+  const { text, exitCode } = errorReport(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(exitCode);
+}

@@ -1,0 +1,4 @@
+/** An answer of the daemon on standard output: as JSON, or as `text` makes it readable. */
+export function print<T>(value: T, json: boolean, text: (value: T) => string): void {
+  process.stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : text(value));
+}

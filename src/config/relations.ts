@@ -1,0 +1,122 @@
+import { ruleProblems } from "./rule.ts";
+import {
+  formatNodeId,
+  formatPrefix,
+  networkOf,
+  parseInterfaceAddress,
+  parseNodeId,
+  parsePrefix,
+  Wrong,
+} from "./values.ts";
+
+export interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/**
+ * What does not go together, in a file that need not be sound otherwise, so that it is reported together with all the
+ * rest.
+ */
+export function relationProblems(file: unknown): Problem[] {
+  const { node, tun, rules } = mapping(file);
+  const peers = list(mapping(file).peers).map((peer) => (isMapping(peer) ? peer : undefined));
+  return [
+    ...peerProblems(peers),
+    ...nodeProblems(node, peers),
+    ...routeProblems(mapping(tun).address, peers),
+    ...list(rules).flatMap((rule, i) =>
+      isMapping(rule)
+        ? ruleProblems(rule).map(({ key, message }) => ({
+            path: ["rules", i, ...(key === undefined ? [] : [key])],
+            message,
+          }))
+        : [],
+    ),
+  ];
+}
+
+function peerProblems(peers: Peers): Problem[] {
+  const names = peers.map((peer) => peer?.name);
+  return peers.flatMap((peer, i) => {
+    if (peer === undefined) return [];
+    const { name, node, endpoints } = peer;
+    const problems: Problem[] = [];
+    if (name !== undefined && names.indexOf(name) < i) {
+      problems.push({
+        path: ["peers", i, "name"],
+        message: `another peer is called ${name}; use another name`,
+      });
+    }
+    if (node === undefined && list(endpoints).length === 0) {
+      const message = "nothing says how to know or to reach it; add endpoints, or the node ID if it calls us";
+      problems.push({ path: ["peers", i], message });
+    }
+    return problems;
+  });
+}
+
+function nodeProblems(own: unknown, peers: Peers): Problem[] {
+  const seen = new Map<string, string>();
+  const ownId = parsed(parseNodeId, own);
+  if (ownId !== undefined) seen.set(formatNodeId(ownId), "this node");
+  return peers.flatMap((peer, i) => {
+    const { name, node } = peer ?? {};
+    const id = parsed(parseNodeId, node);
+    if (id === undefined) return [];
+    const text = formatNodeId(id);
+    const other = seen.get(text);
+    seen.set(text, other ?? `peer ${name}`);
+    const message = `${other} has this node ID too; each node has its own`;
+    return other === undefined ? [] : [{ path: ["peers", i, "node"], message }];
+  });
+}
+
+function routeProblems(tunAddress: unknown, peers: Peers): Problem[] {
+  const own = list(tunAddress).flatMap((value) => parsed(parseInterfaceAddress, value) ?? []);
+  const taken = new Map(
+    own.map(({ family, address }) => [
+      formatPrefix({ family, address, bits: family === 4 ? 32 : 128 }),
+      "is our own address on the TUN device; name what is behind the peer",
+    ]),
+  );
+  return peers.flatMap((peer, i) => {
+    const { name, routes } = peer ?? {};
+    return list(routes).flatMap((value, k) => {
+      const prefix = parsed(parsePrefix, value);
+      if (prefix === undefined) return [];
+      const text = formatPrefix(networkOf(prefix));
+      const message = taken.get(text);
+      taken.set(text, message ?? `is behind the peer ${name} already; take it out of one of the two`);
+      const path = ["peers", i, "routes", ...(Array.isArray(routes) ? [k] : [])];
+      return message === undefined ? [] : [{ path, message: `${text} ${message}` }];
+    });
+  });
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+/** Undefined where the file has something else. */
+type Peers = readonly (Mapping | undefined)[];
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function mapping(value: unknown): Mapping {
+  return isMapping(value) ? value : {};
+}
+
+function list(value: unknown): unknown[] {
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** What is wrong with the value itself is reported elsewhere. */
+function parsed<T>(parse: (value: unknown) => T, value: unknown): T | undefined {
+  try {
+    return parse(value);
+  } catch (error) {
+    if (error instanceof Wrong) return undefined;
+    throw error;
+  }
+}

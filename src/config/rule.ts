@@ -1,0 +1,135 @@
+import { z } from "zod";
+import type { ModeSpec } from "../core/dispatch/mode-spec.ts";
+import type { RuleSpec } from "../core/dispatch/rule-spec.ts";
+import { leaf, oneOrMore } from "./schema-parts.ts";
+import {
+  parseChoice,
+  parseDscp,
+  parseFlag,
+  parseName,
+  parseNumber,
+  parsePortRange,
+  parsePrefix,
+  parseProtocol,
+  parseWhole,
+} from "./values.ts";
+
+const PACKET_MAX_BYTES = 65535;
+const DELAY_MAX_MS = 60_000;
+const COPIES_MAX = 8;
+
+const PRIORITIES = ["throughput", "responsiveness"] as const;
+const MODES = ["all-paths", "selected-paths", "single-path", "protected-path"] as const;
+
+/** Which mode a parameter belongs to. */
+const MODE_OF_KEY: Readonly<Record<string, (typeof MODES)[number]>> = {
+  interfaces: "selected-paths",
+  delayBelowMs: "selected-paths",
+  lossBelow: "selected-paths",
+  strict: "selected-paths",
+  path: "single-path",
+  marginMs: "single-path",
+  dwellMs: "single-path",
+  copies: "protected-path",
+};
+
+const ruleKeys = z.strictObject({
+  name: leaf(parseName).optional(),
+  destination: oneOrMore(parsePrefix).optional(),
+  port: oneOrMore(parsePortRange).optional(),
+  protocol: oneOrMore(parseProtocol).optional(),
+  sizeFrom: leaf((value) => parseWhole(value, 0, PACKET_MAX_BYTES, "size in bytes")).optional(),
+  sizeBelow: leaf((value) => parseWhole(value, 1, PACKET_MAX_BYTES + 1, "size in bytes")).optional(),
+  dscp: oneOrMore(parseDscp).optional(),
+  withoutData: leaf(parseFlag).optional(),
+  priority: leaf((value) => parseChoice(value, PRIORITIES)).optional(),
+  mode: leaf((value) => parseChoice(value, MODES)).optional(),
+  interfaces: oneOrMore(parseName).optional(),
+  delayBelowMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
+  lossBelow: leaf((value) => parseNumber(value, 0, 1)).optional(),
+  strict: leaf(parseFlag).optional(),
+  path: leaf(parseName).optional(),
+  marginMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
+  dwellMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
+  copies: leaf((value) => parseWhole(value, 2, COPIES_MAX, "number of copies")).optional(),
+  reorder: leaf((value) => parseChoice(value, ["off", "on", "auto"] as const)).optional(),
+});
+
+type RuleKeys = z.output<typeof ruleKeys>;
+
+/** A rule of the file, as the core takes it; without a name yet where the file gives none. */
+export const ruleSchema = ruleKeys.transform(ruleOf);
+
+export interface RuleProblem {
+  readonly key: string | undefined;
+  readonly message: string;
+}
+
+/** What does not go together in a rule, whatever its values are. */
+export function ruleProblems(rule: Readonly<Record<string, unknown>>): RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  const { priority, mode, sizeFrom, sizeBelow, withoutData, protocol } = rule;
+  if (priority === undefined && mode === undefined) {
+    problems.push({ key: undefined, message: "does not say what to do; add priority or mode" });
+  }
+  if (priority !== undefined && mode !== undefined) {
+    problems.push({ key: "mode", message: "a rule has a priority or a mode; take one of them out" });
+  }
+  for (const [key, owner] of Object.entries(MODE_OF_KEY)) {
+    if (rule[key] === undefined || mode === owner) continue;
+    problems.push({ key, message: `belongs to the mode ${owner}; add mode: ${owner} or take it out` });
+  }
+  if (typeof sizeFrom === "number" && typeof sizeBelow === "number" && sizeFrom >= sizeBelow) {
+    problems.push({
+      key: "sizeBelow",
+      message: `no size is from ${sizeFrom} on and below ${sizeBelow}; swap them`,
+    });
+  }
+  if (withoutData === true && protocol !== undefined && ![protocol].flat().some(isTcp)) {
+    problems.push({ key: "withoutData", message: "is about TCP; add tcp to protocol or take it out" });
+  }
+  return problems;
+}
+
+function isTcp(protocol: unknown): boolean {
+  return protocol === 6 || (typeof protocol === "string" && protocol.toLowerCase() === "tcp");
+}
+
+function ruleOf(keys: RuleKeys): Omit<RuleSpec, "name"> & { name: string | undefined } {
+  const { name, destination, port, protocol, sizeFrom, sizeBelow, dscp, withoutData, reorder } = keys;
+  return {
+    name,
+    ...given({
+      destinations: destination,
+      ports: port,
+      protocols: protocol,
+      sizeFrom,
+      sizeBelow,
+      dscps: dscp,
+      withoutData,
+      reorder,
+    }),
+    route: routeOf(keys),
+  };
+}
+
+function routeOf(keys: RuleKeys): RuleSpec["route"] {
+  const { interfaces, delayBelowMs, lossBelow, strict, path, marginMs, dwellMs } = keys;
+  const modes: Record<(typeof MODES)[number], () => ModeSpec> = {
+    "all-paths": () => ({ mode: "all-paths" }),
+    "selected-paths": () => ({
+      mode: "selected-paths",
+      ...given({ interfaces, delayBelowMs, lossBelow, strict }),
+    }),
+    "single-path": () => ({ mode: "single-path", ...given({ path, marginMs, dwellMs }) }),
+    "protected-path": () => ({ mode: "protected-path", copies: keys.copies ?? 2 }),
+  };
+  return keys.mode === undefined ? (keys.priority ?? "throughput") : modes[keys.mode]();
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without the keys that have no value. */
+function given<T extends object>(keys: T): Given<T> {
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as Given<T>;
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { ruleSchema } from "./rule.ts";
+import { leaf, oneOrMore } from "./schema-parts.ts";
+import {
+  parseChoice,
+  parseDeviceName,
+  parseEndpoint,
+  parseFlag,
+  parseInterfaceAddress,
+  parseInterfaceSelector,
+  parseName,
+  parseNodeId,
+  parsePort,
+  parsePrefix,
+  parseWhole,
+} from "./values.ts";
+
+export const DEFAULT_PORT = 7000;
+export const DEFAULT_TUN_NAME = "mpip0";
+/** Every IPv4 host takes packets of this size (RFC 791), and no device has larger ones. */
+const MTU_MIN_BYTES = 576;
+const MTU_MAX_BYTES = 65535;
+
+const tunSchema = z.strictObject({
+  name: leaf(parseDeviceName).default(DEFAULT_TUN_NAME),
+  address: oneOrMore(parseInterfaceAddress),
+  mtu: leaf((value) =>
+    value === "auto" ? value : parseWhole(value, MTU_MIN_BYTES, MTU_MAX_BYTES, "MTU"),
+  ).default("auto"),
+});
+
+const peerSchema = z.strictObject({
+  name: leaf(parseName),
+  node: leaf(parseNodeId).optional(),
+  endpoints: oneOrMore(parseEndpoint).default([]),
+  routes: oneOrMore(parsePrefix),
+});
+
+const offloadsSchema = z.strictObject({
+  checksum: leaf(parseFlag).default(true),
+  tso: leaf(parseFlag).default(true),
+  uso: leaf(parseFlag).default(true),
+  gso: leaf(parseFlag).default(true),
+  gro: leaf(parseFlag).default(true),
+});
+
+/** The whole file. docs/configuration.md says what each key means. */
+export const configSchema = z.strictObject({
+  name: leaf(parseName).optional(),
+  node: leaf(parseNodeId).optional(),
+  port: leaf(parsePort).default(DEFAULT_PORT),
+  tun: tunSchema,
+  interfaces: oneOrMore(parseInterfaceSelector).optional(),
+  peers: z.array(peerSchema).default([]),
+  rules: z.array(ruleSchema).default([]),
+  forward: leaf(parseFlag).default(false),
+  log: leaf((value) => parseChoice(value, ["debug", "info", "warn", "error"] as const)).default("info"),
+  offloads: offloadsSchema.prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type PeerConfig = Config["peers"][number];

@@ -1,0 +1,165 @@
+import type { SessionSlot } from "../core/base/ids.ts";
+import { NONE } from "../core/base/ids.ts";
+import { PATH_STATE_NAMES } from "../core/router/path-keeper.ts";
+import type { Router } from "../core/router/router.ts";
+import type { AddressReport } from "../core/tables/node-addresses.ts";
+import { type PathReport, pathReports } from "../core/tables/path-report.ts";
+import { type SessionReport, sessionReport } from "../core/tables/session-report.ts";
+
+/** What the daemon shows of its tables: plain values, with the names that people gave. Times are the daemon's. */
+
+export interface PathView extends Omit<PathReport, "slot" | "node" | "state"> {
+  peer: string;
+  state: (typeof PATH_STATE_NAMES)[number];
+  /** Of the peer's packets, from 0 to 1; 0 while the path is not used. */
+  share: number;
+  heardMsAgo: number | undefined;
+}
+
+export interface SessionView extends Omit<SessionReport, "slot" | "node"> {
+  peer: string;
+  /** The rule that all of its packets follow, if one does. */
+  rule: string | undefined;
+}
+
+export interface SessionsView {
+  /** Of the sessions that were asked for, those that are listed included. */
+  total: number;
+  sessions: SessionView[];
+}
+
+export interface PeerView {
+  name: string;
+  /** Undefined while it has not been heard. */
+  node: string | undefined;
+  configured: boolean;
+  state: "up" | "down";
+  paths: number;
+  pathsReady: number;
+  sessions: number;
+  routes: string[];
+  addresses: Omit<AddressReport, "seenMs">[];
+  heardMsAgo: number | undefined;
+  /** Nodes with the same ID that were refused. */
+  clashes: number;
+}
+
+export interface StatusView {
+  version: string;
+  name: string;
+  node: string;
+  pid: number;
+  uptimeMs: number;
+  config: { path: string; error: string | undefined };
+  tun: { name: string; addresses: string[]; mtu: number; offloads: string[] };
+  sockets: { device: string; address: string; port: number; offloads: string[] }[];
+  peers: { total: number; up: number };
+  paths: { total: number; ready: number };
+  sessions: number;
+  /** Calls and messages at the TUN device and the sockets; a message may hold several packets. */
+  traffic: Record<"tunReceived" | "tunSent" | "netReceived" | "netSent", { calls: number; messages: number }>;
+  drops: { reason: string; packets: number; bytes: number }[];
+  reordering: Record<string, number>;
+  rules: RuleView[];
+}
+
+export interface RuleView {
+  name: string;
+  packets: number;
+  bytes: number;
+}
+
+export function pathViews(router: Router, nowMs: number): PathView[] {
+  const { paths, nodes } = router;
+  const reports = pathReports(paths);
+  const totals = new Map<number, number>();
+  for (const { slot, node, weight } of reports) {
+    if (paths.isEligible(slot)) totals.set(node, (totals.get(node) ?? 0) + weight);
+  }
+  return reports.map(({ slot, node, state, ...report }) => {
+    const total = totals.get(node) ?? 0;
+    const heardMs = paths.heardMs[slot]!;
+    return {
+      peer: nodes.names[node] ?? "",
+      ...report,
+      state: PATH_STATE_NAMES[state]!,
+      share: paths.isEligible(slot) && total > 0 ? report.weight / total : 0,
+      heardMsAgo: Number.isFinite(heardMs) ? nowMs - heardMs : undefined,
+    };
+  });
+}
+
+/** Up to `limit` sessions, of one peer or of all. */
+export function sessionsView(
+  router: Router,
+  nowMs: number,
+  limit: number,
+  peer: string | undefined,
+): SessionsView {
+  const { sessions, nodes, rules } = router;
+  const shown: SessionView[] = [];
+  let total = 0;
+  for (let slot = sessions.first(); slot !== NONE; slot = sessions.after(slot as SessionSlot)) {
+    const name = nodes.names[sessions.node(slot)] ?? "";
+    if (peer !== undefined && name !== peer) continue;
+    total++;
+    if (shown.length === limit) continue;
+    const { slot: _slot, node: _node, ...report } = sessionReport(sessions, slot, nowMs);
+    shown.push({ peer: name, ...report, rule: rules.names[sessions.rule[slot]!] });
+  }
+  return { total, sessions: shown };
+}
+
+export function peerViews(
+  router: Router,
+  peers: readonly { readonly name: string; readonly routes: readonly string[] }[],
+  nowMs: number,
+): PeerView[] {
+  const { nodes, sessions } = router;
+  const paths = pathViews(router, nowMs);
+  const counts = new Map<number, number>();
+  for (let slot = sessions.first(); slot !== NONE; slot = sessions.after(slot as SessionSlot)) {
+    const node = sessions.node(slot);
+    counts.set(node, (counts.get(node) ?? 0) + 1);
+  }
+  const known = nodes.snapshot().map((node): PeerView => {
+    const own = paths.filter(({ peer }) => peer === node.name);
+    const pathsReady = own.filter(({ state }) => state === "ready").length;
+    return {
+      name: node.name,
+      node: node.id.match(/../g)!.join(":"),
+      configured: node.configured,
+      state: pathsReady > 0 ? "up" : "down",
+      paths: own.length,
+      pathsReady,
+      sessions: counts.get(node.slot) ?? 0,
+      routes: [...(peers.find(({ name }) => name === node.name)?.routes ?? [])],
+      addresses: node.addresses.map(({ address, port, sources }) => ({ address, port, sources })),
+      heardMsAgo: Number.isFinite(node.heardMs) ? nowMs - node.heardMs : undefined,
+      clashes: node.clashes,
+    };
+  });
+  const unheard = peers
+    .filter(({ name }) => !known.some((node) => node.name === name))
+    .map(({ name, routes }): PeerView => ({ ...UNHEARD, name, routes: [...routes] }));
+  return [...known, ...unheard];
+}
+
+const UNHEARD: PeerView = {
+  name: "",
+  node: undefined,
+  configured: true,
+  state: "down",
+  paths: 0,
+  pathsReady: 0,
+  sessions: 0,
+  routes: [],
+  addresses: [],
+  heardMsAgo: undefined,
+  clashes: 0,
+};
+
+export function ruleViews(router: Router): RuleView[] {
+  const { names, hitPackets, hitBytes } = router.rules;
+  return names.map((name, i) => ({ name, packets: hitPackets[i]!, bytes: hitBytes[i]! }));
+}

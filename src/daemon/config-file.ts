@@ -1,0 +1,36 @@
+import { statSync } from "node:fs";
+import { type Config, ConfigError, readConfig } from "../config/parse.ts";
+
+/** The configuration file, and whether it has changed: it is looked at, so it may be replaced in any way. */
+export class ConfigFile {
+  readonly path: string;
+  private stamp: string;
+
+  constructor(path: string) {
+    this.path = path;
+    this.stamp = this.stampNow();
+  }
+
+  /** Whether the file is another one than when it was asked last. */
+  pollChanged(): boolean {
+    const stamp = this.stampNow();
+    const changed = stamp !== this.stamp;
+    this.stamp = stamp;
+    return changed;
+  }
+
+  /** What the file says, or what is wrong with it. */
+  read(): Config | ConfigError {
+    try {
+      return readConfig(this.path);
+    } catch (error) {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    }
+  }
+
+  private stampNow(): string {
+    const stat = statSync(this.path, { throwIfNoEntry: false, bigint: true });
+    return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+  }
+}

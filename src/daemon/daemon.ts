@@ -1,0 +1,240 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { needsRestart, withoutRestart } from "../config/diff.ts";
+import { type Config, ConfigError } from "../config/parse.ts";
+import { formatNodeId } from "../config/values.ts";
+import { controlPath } from "../control/path.ts";
+import { ControlServer } from "../control/server.ts";
+import { pathViews, peerViews } from "../control/views.ts";
+import type { PeerSpec } from "../core/router/router.ts";
+import { HostError } from "../host/error.ts";
+import { Host, sweepHost } from "../host/host.ts";
+import { Journal } from "../host/journal.ts";
+import { nowUs } from "../io/clock.ts";
+import { ConfigFile } from "./config-file.ts";
+import { controlMethods } from "./methods.ts";
+import { Node } from "./node.ts";
+import { defaultNodeId } from "./node-id.ts";
+import { PathWatch } from "./path-watch.ts";
+import { hasNames, Resolver } from "./resolver.ts";
+import { peersOf, statusView } from "./status.ts";
+
+const LOOK_INTERVAL_MS = 1000;
+/** How often the names of a peer that is not reached are resolved anew. */
+const RESOLVE_INTERVAL_MS = 30_000;
+
+export interface DaemonOptions {
+  readonly configPath: string;
+  /** For the control socket and the journal. */
+  readonly runDirectory: string;
+  /** For what is kept from start to start. */
+  readonly stateDirectory: string;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** A running node, what the host needs for it, and the file that says how it is to be. */
+export class Daemon {
+  /** When everything is undone. */
+  readonly ended: Promise<void>;
+  /** Whether it has ended because it could not go on. */
+  failed = false;
+  private readonly options: DaemonOptions;
+  private readonly log: Logger;
+  private readonly node: Node;
+  private readonly host: Host;
+  private readonly file: ConfigFile;
+  private readonly resolver: Resolver;
+  private readonly watch: PathWatch;
+  private readonly startedMs = nowMs();
+  private readonly markEnded: () => void;
+  private config: Config;
+  private configError: string | undefined;
+  private peers: readonly PeerSpec[] = [];
+  private resolvedMs = Number.NEGATIVE_INFINITY;
+  private control: ControlServer | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private changing: Promise<void> = Promise.resolve();
+  private stopping: Promise<void> | undefined;
+
+  /** Throws what cannot be had, with everything undone. */
+  static async start(options: DaemonOptions, config: Config): Promise<Daemon> {
+    const { log, runDirectory, stateDirectory } = options;
+    const journal = new Journal(runDirectory, config.tun.name);
+    if (await sweepHost(journal)) log.info("removed what a daemon that was killed had left");
+    journal.write([]);
+    let node: Node;
+    try {
+      node = Node.open(config, config.node ?? defaultNodeId(stateDirectory), log);
+    } catch (error) {
+      journal.remove();
+      throw error;
+    }
+    const daemon = new Daemon(options, config, node, new Host(journal));
+    try {
+      await daemon.begin();
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
+    return daemon;
+  }
+
+  private constructor(options: DaemonOptions, config: Config, node: Node, host: Host) {
+    const { log, configPath } = options;
+    let markEnded = () => {};
+    this.ended = new Promise((resolve) => {
+      markEnded = resolve;
+    });
+    this.markEnded = markEnded;
+    this.options = options;
+    this.config = config;
+    this.log = log;
+    this.node = node;
+    this.host = host;
+    this.file = new ConfigFile(configPath);
+    this.resolver = new Resolver(log);
+    this.watch = new PathWatch(log);
+  }
+
+  /** Undoes everything. */
+  stop(): Promise<void> {
+    this.stopping ??= this.end();
+    return this.stopping;
+  }
+
+  /** Reads the file anew; where it is wrong, what was there stays. */
+  reload(): Promise<void> {
+    return this.change(async () => {
+      const read = this.file.read();
+      if (read instanceof ConfigError) {
+        this.configError = read.message;
+        for (const line of read.lines) this.log.error(line);
+        this.log.error("the configuration stays as it was");
+        return;
+      }
+      this.configError = undefined;
+      const fixed = needsRestart(this.config, read);
+      if (fixed.length > 0) this.log.warn(`${fixed.join(", ")}: a change has an effect after a restart only`);
+      const wanted = withoutRestart(this.config, read);
+      const peers = await this.resolver.resolve(wanted.peers, wanted.port);
+      if (this.stopping !== undefined) return;
+      const rulesDiffer = !isDeepStrictEqual(wanted.rules, this.config.rules);
+      this.config = wanted;
+      this.setPeers(peers);
+      if (rulesDiffer) this.node.router.setRules(wanted.rules);
+      this.log.level = wanted.log;
+      this.node.followInterfaces(wanted);
+      await this.followHost();
+      this.log.info(`${this.file.path}: read and in use`);
+    });
+  }
+
+  private async begin(): Promise<void> {
+    const { config, node, options } = this;
+    const { name, id, router, tun, mtu } = node;
+    router.setRules(config.rules);
+    node.start();
+    // Before a route for everything leads into the tunnel, which may be where the name server is not.
+    await this.resolve();
+    const failures = await this.applyHost();
+    if (failures.length > 0) throw new HostError(failures.join("\n"));
+    const methods = controlMethods({
+      router,
+      peers: () => peersOf(this.config),
+      nowMs,
+      status: () => this.status(),
+      stop: () => void this.stop(),
+    });
+    this.control = await ControlServer.listen(controlPath(options.runDirectory, tun.name), methods);
+    this.timer = setInterval(() => this.look(), LOOK_INTERVAL_MS);
+    this.log.info(`${name} is up: node ${formatNodeId(id)}, ${tun.name} with MTU ${mtu}`);
+  }
+
+  private async end(): Promise<void> {
+    clearInterval(this.timer);
+    this.node.close();
+    for (const failure of await this.host.undo()) this.log.warn(`cannot undo: ${failure}`);
+    this.control?.close();
+    this.log.info(`${this.node.name} is down: all that it had set up is undone`);
+    this.markEnded();
+  }
+
+  /** Once a second: has anything around us changed? */
+  private look(): void {
+    if (this.node.isGone()) {
+      this.log.error(`${this.node.tun.name} was deleted; ending`);
+      this.failed = true;
+      void this.stop();
+      return;
+    }
+    const { router } = this.node;
+    const peers = peerViews(router, [], nowMs());
+    this.watch.note(pathViews(router, nowMs()), peers);
+    if (this.file.pollChanged()) void this.reload();
+    const isLost = (name: string) => !peers.some((peer) => peer.name === name && peer.state === "up");
+    const mayHaveMoved = this.config.peers.some((peer) => hasNames(peer) && isLost(peer.name));
+    if (mayHaveMoved && nowMs() - this.resolvedMs > RESOLVE_INTERVAL_MS)
+      void this.change(() => this.resolve());
+    if (this.node.followInterfaces(this.config)) void this.change(() => this.followHost());
+  }
+
+  /** One change after the other, and none once the daemon is ending. */
+  private change(work: () => Promise<void>): Promise<void> {
+    this.changing = this.changing.then(async () => {
+      if (this.stopping !== undefined) return;
+      try {
+        await work();
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        this.log.error(error.message);
+      }
+    });
+    return this.changing;
+  }
+
+  private async resolve(): Promise<void> {
+    this.resolvedMs = nowMs();
+    const peers = await this.resolver.resolve(this.config.peers, this.config.port);
+    if (this.stopping === undefined) this.setPeers(peers);
+  }
+
+  private setPeers(peers: readonly PeerSpec[]): void {
+    if (isDeepStrictEqual(peers, this.peers)) return;
+    this.peers = peers;
+    this.node.setPeers(peers);
+  }
+
+  private async followHost(): Promise<void> {
+    for (const failure of await this.applyHost()) this.log.error(failure);
+  }
+
+  private applyHost(): Promise<string[]> {
+    const { tun, peers, forward, port } = this.config;
+    return this.host.apply({
+      tun: tun.name,
+      mtu: this.node.mtu,
+      addresses: tun.address,
+      routes: peers.flatMap(({ routes }) => routes),
+      forward,
+      port,
+    });
+  }
+
+  private status() {
+    const { config, configError, node, options } = this;
+    return statusView({
+      version: options.version,
+      uptimeMs: nowMs() - this.startedMs,
+      configPath: options.configPath,
+      config,
+      configError,
+      node,
+      nowMs: nowMs(),
+    });
+  }
+}
+
+function nowMs(): number {
+  return nowUs() / 1000;
+}

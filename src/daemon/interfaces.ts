@@ -1,0 +1,116 @@
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type { InterfaceSelector } from "../config/values.ts";
+import { familyOf, parseAddress } from "../io/address.ts";
+
+/** An address of the host. */
+export interface HostAddress {
+  readonly device: string;
+  readonly family: 4 | 6;
+  /** Four words as in plans. */
+  readonly address: Int32Array;
+  /** Only programs of the host itself can be reached by it. */
+  readonly internal: boolean;
+}
+
+/** Devices that lead anywhere, by family. */
+export type DefaultDevices = Readonly<Record<4 | 6, ReadonlySet<string>>>;
+
+/**
+ * The addresses that the daemon is to have a socket on: those that are selected; without a selection one of each family
+ * on every device with a default route of that family.
+ */
+export function selectAddresses(
+  addresses: readonly HostAddress[],
+  selectors: readonly InterfaceSelector[] | undefined,
+  defaults: DefaultDevices,
+  tun: string,
+): HostAddress[] {
+  const taken = new Set<string>();
+  return addresses.filter((candidate) => {
+    const { device, family, internal } = candidate;
+    if (device === tun) return false;
+    if (selectors?.some(({ address }) => address !== undefined && isSame(address, candidate.address)))
+      return true;
+    if (internal) return false;
+    const isWanted =
+      selectors === undefined
+        ? defaults[family].has(device)
+        : selectors.some((selector) => selector.address === undefined && matches(selector.pattern, device));
+    // Further addresses of a device would be other names for the same line.
+    const key = `${device} ${family}`;
+    if (!isWanted || taken.has(key)) return false;
+    taken.add(key);
+    return true;
+  });
+}
+
+/** All addresses that packets can be sent from. */
+export function hostAddresses(): HostAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([device, infos]) =>
+    (infos ?? [])
+      .filter(({ family, scopeid }) => family === "IPv4" || scopeid === 0)
+      .map(({ address, internal }) => {
+        const words = parseAddress(address);
+        return { device, family: familyOf(words), address: words, internal };
+      }),
+  );
+}
+
+export function defaultDevices(): DefaultDevices {
+  return {
+    4: defaultDevices4(readFileSync("/proc/net/route", "utf8")),
+    6: defaultDevices6(readIfThere("/proc/net/ipv6_route")),
+  };
+}
+
+const ROUTE_UP = 0x0001;
+const ROUTE_REJECT = 0x0200;
+
+/** Columns: device, destination, gateway, flags, …, mask (fib_route_seq_show in the kernel). */
+export function defaultDevices4(text: string): Set<string> {
+  const rows = text.split("\n").map((line) => line.split("\t"));
+  return new Set(
+    rows
+      .filter(([, destination, , flags, , , , mask]) => {
+        return destination === "00000000" && mask === "00000000" && isUsable(flags);
+      })
+      .map(([device]) => device!),
+  );
+}
+
+/** Columns: destination, its length, …, flags, device (rt6_info_route in the kernel). */
+export function defaultDevices6(text: string): Set<string> {
+  const rows = text.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Set(
+    rows
+      .filter((row) => row.length === 10 && row[1] === "00" && row[9] !== "lo" && isUsable(row[8]))
+      .map((row) => row[9]!),
+  );
+}
+
+function isUsable(flags = ""): boolean {
+  const bits = Number.parseInt(flags, 16);
+  return (bits & ROUTE_UP) !== 0 && (bits & ROUTE_REJECT) === 0;
+}
+
+/** A kernel without IPv6 has no such file. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function matches(pattern: string, name: string): boolean {
+  const source = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${source}$`).test(name);
+}
+
+function isSame(one: Int32Array, other: Int32Array): boolean {
+  return one.every((word, i) => word === other[i]);
+}

@@ -1,0 +1,18 @@
+import { TRAILER_BYTES } from "../core/wire/control-block.ts";
+import { IPV4_MIN_BYTES } from "../core/wire/ipv4.ts";
+import { IPV6_BYTES } from "../core/wire/ipv6.ts";
+import { UDP_BYTES } from "../core/wire/udp.ts";
+import type { HostAddress } from "./interfaces.ts";
+
+export const ETHERNET_MTU_BYTES = 1500;
+/** Both the largest packet of a TUN device and the largest message of a socket stay above it. */
+const MTU_MAX_BYTES = 65_000;
+
+/** The MTU of the TUN device with which every packet, wrapped up, fits through every line. */
+export function tunMtu(addresses: readonly HostAddress[], mtuOf: (device: string) => number): number {
+  const rooms = addresses.map(
+    ({ device, family }) => mtuOf(device) - (family === 4 ? IPV4_MIN_BYTES : IPV6_BYTES),
+  );
+  const room = rooms.length > 0 ? Math.min(...rooms) : ETHERNET_MTU_BYTES - IPV6_BYTES;
+  return Math.min(room - UDP_BYTES - TRAILER_BYTES, MTU_MAX_BYTES);
+}

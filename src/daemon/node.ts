@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { Logger } from "pino";
+import type { Config } from "../config/parse.ts";
+import type { NodeId } from "../config/values.ts";
+import { type PeerSpec, Router, type RouterOptions } from "../core/router/router.ts";
+import { nowUs } from "../io/clock.ts";
+import { openArena } from "../io/native.ts";
+import type { DatagramPort, TunPort } from "../io/port.ts";
+import { openTun } from "../io/tun.ts";
+import { openUdpPort } from "../io/udp.ts";
+import { deviceMtu } from "./device.ts";
+import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
+import { Loop } from "./loop.ts";
+import { ETHERNET_MTU_BYTES, tunMtu } from "./mtu.ts";
+import { Sockets } from "./sockets.ts";
+
+/** What keeps a node from starting, and not only from using an address. */
+const FATAL_AT_START = new Set(["EADDRINUSE", "EPERM", "EACCES"]);
+
+type Interfaces = Pick<Config, "interfaces" | "tun">;
+
+/** A router with its ports: everything that moves packets. */
+export class Node {
+  readonly name: string;
+  readonly id: NodeId;
+  readonly router: Router;
+  readonly sockets: Sockets;
+  readonly tun: TunPort;
+  readonly udp: DatagramPort;
+  /** Of the TUN device. */
+  mtu: number;
+  private readonly loop: Loop;
+  private readonly log: Logger;
+
+  /** Throws what cannot be had, with all ports closed. Packets move after `start`. */
+  static open(config: Config, id: NodeId, log: Logger): Node {
+    const arena = openArena(Router.arenaBytes({}));
+    const { gso, gro, checksum, tso, uso } = config.offloads;
+    const udp = openUdpPort(arena, log, { offloads: { gso, gro } });
+    try {
+      const sockets = new Sockets(udp, config.port, log);
+      openAtStart(sockets, wantedAddresses(config), log);
+      const mtu = wantedMtu(config, sockets);
+      const tun = openTun({ name: config.tun.name, mtu, offloads: { checksum, tso, uso } }, arena, log);
+      const router = new Router(arena, routerOptions(id, nameOf(config), tun), {
+        send: (plan) => udp.send(plan),
+        write: (plan) => tun.write(plan),
+      });
+      return new Node(nameOf(config), id, router, sockets, tun, udp, mtu, log);
+    } catch (error) {
+      udp.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    name: string,
+    id: NodeId,
+    router: Router,
+    sockets: Sockets,
+    tun: TunPort,
+    udp: DatagramPort,
+    mtu: number,
+    log: Logger,
+  ) {
+    this.name = name;
+    this.id = id;
+    this.router = router;
+    this.sockets = sockets;
+    this.tun = tun;
+    this.udp = udp;
+    this.mtu = mtu;
+    this.log = log;
+    this.loop = new Loop(router, tun);
+  }
+
+  start(): void {
+    const { router, sockets, loop } = this;
+    router.setLocals(sockets.locals, nowUs());
+    loop.setSockets(sockets.all, sockets.all);
+    loop.start();
+  }
+
+  close(): void {
+    this.loop.stop();
+    this.udp.close();
+    this.tun.close();
+  }
+
+  setPeers(peers: readonly PeerSpec[]): void {
+    this.router.setPeers(peers, nowUs());
+    this.loop.arm();
+  }
+
+  /** Has a socket on each address that there is now; answers whether the MTU of the TUN device has changed with it. */
+  followInterfaces(config: Interfaces): boolean {
+    const { sockets, router, loop, tun } = this;
+    const wanted = wantedAddresses(config);
+    const before = sockets.all;
+    // The number of a socket that is closed may be that of the next one: the router learns of the end first.
+    const hasClosed = sockets.closeOthers(wanted);
+    if (hasClosed) router.setLocals(sockets.locals, nowUs());
+    for (const { message } of sockets.openMissing(wanted)) this.log.warn(message);
+    const fresh = sockets.all.filter((socket) => !before.includes(socket));
+    if (hasClosed || fresh.length > 0) {
+      router.setLocals(sockets.locals, nowUs());
+      loop.setSockets(sockets.all, fresh);
+      loop.arm();
+    }
+    const mtu = wantedMtu(config, sockets);
+    if (mtu === this.mtu) return false;
+    this.mtu = mtu;
+    tun.setMtu(mtu);
+    this.log.info(`${tun.name} has MTU ${mtu} now`);
+    return true;
+  }
+
+  /** Whether somebody has deleted the TUN device. */
+  isGone(): boolean {
+    return deviceMtu(this.tun.name) === undefined;
+  }
+}
+
+function nameOf({ name }: Config): string {
+  return name ?? hostname();
+}
+
+function openAtStart(sockets: Sockets, wanted: readonly HostAddress[], log: Logger): void {
+  for (const failure of sockets.openMissing(wanted)) {
+    if (FATAL_AT_START.has(failure.code ?? "")) throw failure;
+    log.warn(failure.message);
+  }
+  if (wanted.length === 0)
+    log.warn("there is no interface to use yet; without a default route, name it under interfaces");
+}
+
+function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {
+  return selectAddresses(hostAddresses(), interfaces, defaultDevices(), tun.name);
+}
+
+function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {
+  if (tun.mtu !== "auto") return tun.mtu;
+  return tunMtu(sockets.addresses, (device) => deviceMtu(device) ?? ETHERNET_MTU_BYTES);
+}
+
+function routerOptions(id: NodeId, name: string, tun: TunPort): RouterOptions {
+  return {
+    // 32-bit fields are int32.
+    node: {
+      idHigh: id.high,
+      idLow: id.low | 0,
+      instanceHigh: randomWord() | 0,
+      instanceLow: randomWord() | 0,
+      name,
+    },
+    seed: [randomWord() | 0, randomWord() | 0],
+    random: randomWord,
+    offloads: tun.offloads,
+  };
+}
+
+function randomWord(): number {
+  return randomBytes(4).readUInt32LE();
+}

@@ -1,0 +1,34 @@
+import type { Logger } from "pino";
+import type { PathView, PeerView } from "../control/views.ts";
+
+/** Says in the log which peers and paths have come and gone. */
+export class PathWatch {
+  private readonly log: Logger;
+  private paths = new Map<string, PathView["state"]>();
+  private peers = new Map<string, PeerView["state"]>();
+
+  constructor(log: Logger) {
+    this.log = log;
+  }
+
+  note(paths: readonly PathView[], peers: readonly PeerView[]): void {
+    const states = new Map(
+      paths.map((path) => [`${path.peer}: path ${path.name} port ${path.port}`, path.state]),
+    );
+    for (const [name, state] of states) {
+      if (state === "ready" && this.paths.get(name) !== "ready") this.log.info(`${name} works`);
+      if (state === "down" && this.paths.get(name) === "ready") this.log.warn(`${name} is silent`);
+    }
+    for (const [name, state] of this.paths) {
+      if (state === "ready" && !states.has(name)) this.log.info(`${name} is gone`);
+    }
+    for (const { name, state } of peers) {
+      const before = this.peers.get(name) ?? "down";
+      if (state === before) continue;
+      if (state === "up") this.log.info(`${name}: reached`);
+      else this.log.warn(`${name}: not reached any more`);
+    }
+    this.paths = states;
+    this.peers = new Map(peers.map(({ name, state }) => [name, state]));
+  }
+}

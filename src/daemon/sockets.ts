@@ -1,0 +1,87 @@
+import type { Logger } from "pino";
+import { LOCALS_MAX } from "../core/router/context.ts";
+import type { Local } from "../core/router/router.ts";
+import { SOCKET_MARK } from "../host/plan.ts";
+import { formatAddress } from "../io/address.ts";
+import { IoError } from "../io/error.ts";
+import type { DatagramPort, DatagramSocket } from "../io/port.ts";
+import type { HostAddress } from "./interfaces.ts";
+
+interface OpenSocket {
+  readonly at: HostAddress;
+  readonly socket: DatagramSocket;
+}
+
+/** The daemon's UDP sockets: one on each local address that it uses. */
+export class Sockets {
+  private readonly udp: DatagramPort;
+  private readonly port: number;
+  private readonly log: Logger;
+  private open: OpenSocket[] = [];
+
+  constructor(udp: DatagramPort, port: number, log: Logger) {
+    this.udp = udp;
+    this.port = port;
+    this.log = log;
+  }
+
+  get all(): readonly DatagramSocket[] {
+    return this.open.map(({ socket }) => socket);
+  }
+
+  get addresses(): readonly HostAddress[] {
+    return this.open.map(({ at }) => at);
+  }
+
+  /** In the order of `all`. */
+  get locals(): Local[] {
+    return this.open.map(({ at, socket }) => ({
+      socket: socket.id,
+      device: at.device,
+      address: at.address,
+      port: socket.port,
+    }));
+  }
+
+  /** Closes the sockets on addresses that are not wanted any more; answers whether there were any. */
+  closeOthers(wanted: readonly HostAddress[]): boolean {
+    const kept = this.open.filter(({ at }) => wanted.some((other) => isSame(at, other)));
+    const gone = this.open.filter((entry) => !kept.includes(entry));
+    for (const { at, socket } of gone) {
+      socket.close();
+      this.log.info(`${nameOf(at)}: no longer used`);
+    }
+    this.open = kept;
+    return gone.length > 0;
+  }
+
+  /** Opens sockets on the wanted addresses that have none; answers what failed. */
+  openMissing(wanted: readonly HostAddress[]): IoError[] {
+    const failures: IoError[] = [];
+    for (const at of wanted) {
+      if (this.open.some((entry) => isSame(entry.at, at))) continue;
+      if (this.open.length === LOCALS_MAX) {
+        failures.push(new IoError(`${nameOf(at)} is not used: ${LOCALS_MAX} addresses are in use already`));
+        continue;
+      }
+      try {
+        const { address, device } = at;
+        const socket = this.udp.open({ address, device, port: this.port, mark: SOCKET_MARK });
+        this.open.push({ at, socket });
+        this.log.info(`${nameOf(at)}: used`);
+      } catch (error) {
+        if (!(error instanceof IoError)) throw error;
+        failures.push(error);
+      }
+    }
+    return failures;
+  }
+}
+
+function nameOf({ device, address }: HostAddress): string {
+  return `${device} ${formatAddress(address)}`;
+}
+
+function isSame(one: HostAddress, other: HostAddress): boolean {
+  return one.device === other.device && one.address.every((word, i) => word === other.address[i]);
+}

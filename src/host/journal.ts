@@ -1,0 +1,65 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Action } from "./plan.ts";
+
+/** Who has changed the host, and how to undo what does not go by itself. */
+export interface JournalEntry {
+  readonly pid: number;
+  /** Of the process, as the kernel counts it: a number that another process with the same pid does not have. */
+  readonly startTime: string;
+  /** In the order in which it is to be done. */
+  readonly undo: readonly Action[];
+}
+
+/**
+ * A file that outlives the daemon, so that the next one can undo what a killed one has left. It is written before the
+ * host is changed.
+ */
+export class Journal {
+  private readonly path: string;
+  private readonly directory: string;
+
+  constructor(directory: string, tun: string) {
+    this.directory = directory;
+    this.path = join(directory, `${tun}.json`);
+  }
+
+  write(undo: readonly Action[]): void {
+    const entry: JournalEntry = { pid: process.pid, startTime: startTimeOf(process.pid) ?? "", undo };
+    makeRunDirectory(this.directory);
+    const next = `${this.path}.new`;
+    writeFileSync(next, JSON.stringify(entry), { mode: 0o600 });
+    renameSync(next, this.path);
+  }
+
+  read(): JournalEntry | undefined {
+    try {
+      return JSON.parse(readFileSync(this.path, "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+
+  remove(): void {
+    rmSync(this.path, { force: true });
+  }
+}
+
+/** What is in it is for those only who may change the host. */
+export function makeRunDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+}
+
+export function isRunning(entry: JournalEntry | undefined): boolean {
+  return entry !== undefined && startTimeOf(entry.pid) === entry.startTime;
+}
+
+/** Field 22 of /proc/PID/stat (proc(5)); the name in front of it may hold anything. */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { HostError } from "./error.ts";
+import type { Action } from "./plan.ts";
+
+/** An action that did not work. */
+export interface Failure {
+  readonly action: Action;
+  /** In one line. */
+  readonly reason: string;
+}
+
+/** Does what can be done; answers what did not work. */
+export async function runActions(actions: readonly Action[]): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  for (let start = 0; start < actions.length; ) {
+    const first = actions[start]!;
+    let end = start + 1;
+    // `ip` takes commands of one family in a batch.
+    if (first.kind === "ip") {
+      while (end < actions.length && isOfFamily(actions[end]!, first.family)) end++;
+      failures.push(...(await runIp(first.family, actions.slice(start, end) as IpAction[])));
+    } else if (first.kind === "nft") {
+      failures.push(...(await runNft(first)));
+    } else {
+      failures.push(...(await writeSysctl(first)));
+    }
+    start = end;
+  }
+  return failures;
+}
+
+/** Undefined where the kernel has no such setting. */
+export async function readSysctl(key: string): Promise<string | undefined> {
+  try {
+    return (await readFile(`/proc/sys/${key}`, "utf8")).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+type IpAction = Action & { kind: "ip" };
+type NftAction = Action & { kind: "nft" };
+type SysctlAction = Action & { kind: "sysctl" };
+
+function isOfFamily(action: Action, family: 4 | 6): boolean {
+  return action.kind === "ip" && action.family === family;
+}
+
+async function runIp(family: 4 | 6, actions: readonly IpAction[]): Promise<Failure[]> {
+  const input = actions.map(({ args }) => `${args.join(" ")}\n`).join("");
+  const { code, stderr } = await run("ip", [`-${family}`, "-force", "-batch", "-"], input);
+  if (code === 0) return [];
+  const failures: Failure[] = [];
+  let reasons: string[] = [];
+  for (const line of stderr.split("\n")) {
+    const number = /^Command failed -:(\d+)/.exec(line)?.[1];
+    if (number === undefined) {
+      if (line.trim() !== "") reasons.push(line.trim());
+      continue;
+    }
+    const action = actions[Number(number) - 1]!;
+    const why = reasons.join(" ") || "failed";
+    const advice = why.includes("File exists") ? EXISTS_ADVICE : "";
+    failures.push({ action, reason: `ip ${action.args.join(" ")}: ${why}${advice}` });
+    reasons = [];
+  }
+  if (failures.length > 0) return failures;
+  const reason = `ip: ${reasons.join(" ") || `ended with code ${code}`}`;
+  return actions.map((action) => ({ action, reason }));
+}
+
+const EXISTS_ADVICE = "; the host has one already: remove that, or take it out of the configuration";
+
+async function runNft(action: NftAction): Promise<Failure[]> {
+  const { code, stderr } = await run("nft", ["-f", "-"], action.text);
+  return code === 0 ? [] : [{ action, reason: `nft: ${stderr.trim().split("\n")[0]}` }];
+}
+
+async function writeSysctl(action: SysctlAction): Promise<Failure[]> {
+  try {
+    await writeFile(`/proc/sys/${action.key}`, action.value);
+    return [];
+  } catch (error) {
+    return [{ action, reason: `sysctl ${action.key.replaceAll("/", ".")}: ${(error as Error).message}` }];
+  }
+}
+
+interface Result {
+  code: number | null;
+  stderr: string;
+}
+
+async function run(program: string, args: readonly string[], input: string): Promise<Result> {
+  // In a process group of its own, so that Ctrl-C does not end it half-way.
+  const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], detached: true });
+  const stderr = collect(child);
+  child.stdin!.on("error", () => {});
+  child.stdin!.end(input);
+  try {
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, stderr: stderr() };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const known: Record<string, string> = { ip: "install iproute2", nft: "install nftables" };
+    throw new HostError(
+      code === "ENOENT"
+        ? `the command ${program} is missing; ${known[program]}`
+        : `cannot run ${program}: ${(error as Error).message}`,
+    );
+  }
+}
+
+function collect(child: ChildProcess): () => string {
+  let text = "";
+  child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+    if (text.length < OUTPUT_MAX_CHARS) text += chunk;
+  });
+  return () => text;
+}
+
+const OUTPUT_MAX_CHARS = 1 << 20;

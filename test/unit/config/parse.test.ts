@@ -1,0 +1,192 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, parseConfig, readConfig } from "../../../src/config/parse.ts";
+import { formatPrefix } from "../../../src/config/values.ts";
+
+const SMALLEST = `
+tun:
+  address: 10.77.0.1/24
+peers:
+  - name: office
+    endpoints: 203.0.113.5
+    routes: 10.77.0.2/32
+`;
+
+function problems(text: string): readonly string[] {
+  try {
+    parseConfig(text, "f.yaml");
+  } catch (error) {
+    if (error instanceof ConfigError) return error.lines;
+    throw error;
+  }
+  return [];
+}
+
+/** What is wrong with a file that is sound but for these lines, without the position. */
+function problem(...lines: string[]): string {
+  return problems(`${SMALLEST}${lines.join("\n")}\n`)
+    .map((line) => line.replace(/^f\.yaml:\d+: /, ""))
+    .join(" | ");
+}
+
+describe("a configuration file", () => {
+  it("needs an address and a peer, and has defaults for the rest", () => {
+    const config = parseConfig(SMALLEST, "f.yaml");
+    expect(config).toMatchObject({
+      port: 7000,
+      tun: { name: "mpip0", mtu: "auto" },
+      rules: [],
+      forward: false,
+      log: "info",
+      offloads: { checksum: true, tso: true, uso: true, gso: true, gro: true },
+    });
+    expect(config.name).toBeUndefined();
+    expect(config.interfaces).toBeUndefined();
+    expect(config.tun.address.map(formatPrefix)).toEqual(["10.77.0.1/24"]);
+    expect(config.peers[0]!.endpoints).toEqual([{ host: "203.0.113.5", port: undefined }]);
+  });
+
+  it("gives rules to the core as it takes them", () => {
+    const { rules } = parseConfig(
+      `${SMALLEST}
+rules:
+  - { port: [22, 5000-5100], protocol: TCP, priority: responsiveness }
+  - name: calls
+    dscp: [ef, 10]
+    sizeFrom: 100
+    sizeBelow: 300
+    mode: protected-path
+    reorder: on
+  - { destination: 2001:db8::/32, mode: selected-paths, interfaces: eth0, lossBelow: 0.02, strict: true }
+  - { withoutData: true, mode: single-path, path: wwan0, dwellMs: 100 }
+  - { mode: all-paths }
+`,
+      "f.yaml",
+    );
+    expect(rules).toEqual([
+      {
+        name: "rule-1",
+        ports: [
+          { from: 22, to: 22 },
+          { from: 5000, to: 5100 },
+        ],
+        protocols: ["tcp"],
+        route: "responsiveness",
+      },
+      {
+        name: "calls",
+        dscps: [46, 10],
+        sizeFrom: 100,
+        sizeBelow: 300,
+        route: { mode: "protected-path", copies: 2 },
+        reorder: "on",
+      },
+      {
+        name: "rule-3",
+        destinations: [expect.objectContaining({ family: 6, bits: 32 })],
+        route: { mode: "selected-paths", interfaces: ["eth0"], lossBelow: 0.02, strict: true },
+      },
+      { name: "rule-4", withoutData: true, route: { mode: "single-path", path: "wwan0", dwellMs: 100 } },
+      { name: "rule-5", route: { mode: "all-paths" } },
+    ]);
+  });
+
+  it("is told all its mistakes at once, in the order of its lines", () => {
+    const text = `name: a b
+port: 99999
+tun:
+  adress: 10.77.0.1/24
+peers:
+  - name: office
+    endpoints: ["1.2.3", "[::1]:x"]
+    routes: [10.77.0.2/24, 10.77.0.3]
+  - name: office
+    routes: 10.77.0.3/32
+    node: 01
+rules:
+  - prot: tcp
+  - priority: fast
+    copies: 3
+log: loud
+`;
+    expect(problems(text)).toEqual([
+      'f.yaml:1: name: "a b" is no name; write 1 to 63 ASCII characters without spaces',
+      "f.yaml:2: port: 99999 is no port; write a whole number from 1 to 65535",
+      "f.yaml:3: tun.address: is missing; add it",
+      "f.yaml:4: tun.adress: is not known; see docs/configuration.md",
+      'f.yaml:7: peers[0].endpoints[0]: "1.2.3" is no endpoint; write an address or a host name, with a port or without, like "203.0.113.5:7000"',
+      'f.yaml:7: peers[0].endpoints[1]: "x" is no port; write a whole number from 1 to 65535',
+      'f.yaml:8: peers[0].routes[0]: "10.77.0.2/24" has bits set behind /24; write 10.77.0.0/24',
+      "f.yaml:9: peers[1].name: another peer is called office; use another name",
+      "f.yaml:10: peers[1].routes: 10.77.0.3/32 is behind the peer office already; take it out of one of the two",
+      'f.yaml:11: peers[1].node: 1 is no node ID; write twelve hexadecimal digits, like "02:00:00:00:00:01"',
+      "f.yaml:13: rules[0].prot: is not known; see docs/configuration.md",
+      "f.yaml:13: rules[0]: does not say what to do; add priority or mode",
+      'f.yaml:14: rules[1].priority: "fast" is not known; write one of throughput, responsiveness',
+      "f.yaml:15: rules[1].copies: belongs to the mode protected-path; add mode: protected-path or take it out",
+      'f.yaml:16: log: "loud" is not known; write one of debug, info, warn, error',
+    ]);
+  });
+
+  it("is told when it is no YAML, empty, or something else altogether", () => {
+    expect(problems("tun: [}\n")[0]).toMatch(/^f\.yaml:1: .*; correct the YAML$/);
+    expect(problems("")).toEqual(["f.yaml:1: tun: is missing; add it"]);
+    expect(problems("- a\n")).toEqual(['f.yaml:1: ["a"] is not a mapping of keys; write one']);
+    expect(problem("rules: x")).toBe('rules: "x" is not a list; write one');
+    expect(problem("rules: [3]")).toBe("rules[0]: 3 is not a mapping of keys; write one");
+    expect(problem("port:")).toBe("");
+    expect(problem("port: 1", "port: 2")).toBe("port: stands twice; take one of them out");
+    expect(() => readConfig("/nowhere/f.yaml")).toThrow(
+      "/nowhere/f.yaml: cannot be read: there is no such file; name one with -c",
+    );
+  });
+
+  it.each([
+    ["node: 020000000001", "20000000001 is no node ID"],
+    ['node: "00:00:00:00:00:00"', "no node has the ID 0"],
+    ["port: 0", "0 is no port"],
+    ["interfaces: []", "the list is empty"],
+    ['interfaces: ["a/b"]', '"a/b" is no interface'],
+    ["forward: 1", "1 is neither true nor false"],
+    ["offloads: { tso: maybe }", '"maybe" is neither true nor false'],
+    ["offloads: { tsoo: true }", "offloads.tsoo: is not known"],
+    ["rules: [{ priority: throughput, port: 9-3 }]", '"9-3" ends before it begins; write 3-9'],
+    ["rules: [{ priority: throughput, protocol: foo }]", '"foo" is no protocol'],
+    ["rules: [{ priority: throughput, dscp: 64 }]", "64 is no DSCP"],
+    ["rules: [{ priority: throughput, destination: 10.0.0.0/33 }]", "has no prefix length from 0 to 32"],
+    ["rules: [{ priority: throughput, destination: host }]", '"host" is no IP prefix'],
+    ["rules: [{ priority: throughput, mode: all-paths }]", "a rule has a priority or a mode"],
+    ["rules: [{ priority: throughput, sizeFrom: 9, sizeBelow: 9 }]", "no size is from 9 on and below 9"],
+    ["rules: [{ priority: throughput, withoutData: true, protocol: udp }]", "is about TCP"],
+    ["rules: [{ mode: selected-paths, copies: 2 }]", "belongs to the mode protected-path"],
+    ["rules: [{ mode: selected-paths, lossBelow: 2 }]", "2 is out of range; write a number from 0 to 1"],
+    [
+      `rules: [{ priority: throughput, port: [${Array.from({ length: 40 }, (_, i) => i + 1)}], dscp: [${Array.from({ length: 40 }, (_, i) => i)}] }]`,
+      "more than 1024 combinations",
+    ],
+  ])("does not say %s", (line, message) => {
+    const told = problem(line);
+    expect(told).toContain(message);
+    expect(told).toContain("; ");
+  });
+
+  it.each([
+    ["name: x\n    routes: 10.9.0.1", "nothing says how to know or to reach it"],
+    ["name: x\n    endpoints: a.b\n    routes: 10.77.0.1", "is our own address on the TUN device"],
+    ['name: x\n    endpoints: "300.1.1.1"\n    routes: 10.9.0.1', "is no endpoint"],
+    ['name: x\n    endpoints: "a:0"\n    routes: 10.9.0.1', "0 is no port"],
+    ["name: x\n    endpoints: a.b", "routes: is missing"],
+  ])("has no peer with %s", (peer, message) => {
+    expect(problems(`tun: { address: 10.77.0.1/24 }\npeers:\n  - ${peer}\n`).join()).toContain(message);
+  });
+
+  it("has one node for each node ID", () => {
+    const peer = (name: string) => `  - { name: ${name}, node: "02-00-00-00-00-01", routes: [] }\n`;
+    const told = problems(
+      `node: "020000000001"\ntun: { address: 10.77.0.1/24 }\npeers:\n${peer("a")}${peer("b")}`,
+    );
+    expect(told.filter((line) => line.includes("has this node ID too"))).toEqual([
+      "f.yaml:4: peers[0].node: this node has this node ID too; each node has its own",
+      "f.yaml:5: peers[1].node: this node has this node ID too; each node has its own",
+    ]);
+  });
+});

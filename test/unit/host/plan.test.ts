@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+import { parseInterfaceAddress, parsePrefix } from "../../../src/config/values.ts";
+import { hostChanges } from "../../../src/host/diff.ts";
+import { type Action, type HostState, hostItems } from "../../../src/host/plan.ts";
+
+function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[] } = {}): HostState {
+  const { routes = [], ...others } = changes;
+  return {
+    tun: "mpip0",
+    mtu: 1443,
+    addresses: [parseInterfaceAddress("10.77.0.1/24")],
+    forward: false,
+    port: 7000,
+    ...others,
+    routes: routes.map(parsePrefix),
+  };
+}
+
+function text(action: Action | undefined): string {
+  if (action === undefined) return "";
+  if (action.kind === "ip") return `ip -${action.family} ${action.args.join(" ")}`;
+  return action.kind === "nft" ? action.text : `sysctl ${action.key} ${action.value}`;
+}
+
+const applied = (wanted: HostState) => hostItems(wanted).map(({ apply }) => text(apply));
+
+describe("what the host is to have", () => {
+  it("is an address, a route for each prefix and an nft table", () => {
+    const commands = applied(state({ routes: ["10.77.0.2/32", "2001:db8::/32"] }));
+    expect(commands.filter((command) => command.startsWith("ip"))).toEqual([
+      "ip -4 address add 10.77.0.1/24 dev mpip0",
+      "ip -4 route add 10.77.0.2/32 dev mpip0",
+      "ip -6 route add 2001:db8::/32 dev mpip0",
+    ]);
+    const connected = applied(state({ routes: ["10.77.0.0/24"] }));
+    expect(connected.filter((command) => command.startsWith("ip"))).toHaveLength(1);
+    expect(commands).toContain(`table inet mpip0
+delete table inet mpip0
+table inet mpip0 {
+  chain forward {
+    type filter hook forward priority mangle; policy accept;
+    iifname "mpip0" oifname "mpip0" drop
+    iifname "mpip0" meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1403
+    iifname "mpip0" meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1383
+    oifname "mpip0" meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1403
+    oifname "mpip0" meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1383
+  }
+}
+`);
+  });
+
+  it("is forwarding where it is asked for, of IPv6 only where the tunnel has some", () => {
+    expect(applied(state()).join()).not.toContain("forwarding");
+    const ipv4 = applied(state({ forward: true }));
+    expect(ipv4).toContain("sysctl net/ipv4/ip_forward 1");
+    expect(ipv4.join()).not.toMatch(/conf\/all\/forwarding|drop/);
+    const both = applied(state({ forward: true, routes: ["fd77::2/128"] }));
+    expect(both).toContain("sysctl net/ipv6/conf/all/forwarding 1");
+  });
+
+  it("is a table of its own for a route for everything, past which the daemon's packets go", () => {
+    const commands = applied(state({ routes: ["0.0.0.0/0", "::/0"] }));
+    const table = /table (\d+)/.exec(commands.join())![1];
+    expect(commands.filter((command) => !command.startsWith("table"))).toEqual([
+      "ip -4 address add 10.77.0.1/24 dev mpip0",
+      "sysctl net/ipv4/conf/all/src_valid_mark 1",
+      `ip -4 route add 0.0.0.0/0 dev mpip0 table ${table}`,
+      "ip -4 rule add priority 31990 lookup main suppress_prefixlength 0",
+      `ip -4 rule add priority 31991 not fwmark 0x6d70 lookup ${table}`,
+      `ip -6 route add ::/0 dev mpip0 table ${table}`,
+      "ip -6 rule add priority 31990 lookup main suppress_prefixlength 0",
+      `ip -6 rule add priority 31991 not fwmark 0x6d70 lookup ${table}`,
+    ]);
+    expect(commands.join()).toContain('iifname != "mpip0" udp dport 7000 meta mark set 0x6d70');
+    const other = applied(state({ tun: "mpip1", routes: ["0.0.0.0/0"] }));
+    expect(other.join()).not.toContain(`table ${table}`);
+  });
+
+  it("can be undone, and what outlives the device is known", () => {
+    const items = hostItems(state({ forward: true, routes: ["0.0.0.0/0", "10.9.0.0/16"] }));
+    const undo = items.filter(({ remains }) => !remains).map((item) => text(item.undo));
+    expect(undo.map((command) => command.replace(/\d{6,}/, "T"))).toEqual([
+      "ip -4 address del 10.77.0.1/24 dev mpip0",
+      "ip -4 route del 0.0.0.0/0 dev mpip0 table T",
+      "ip -4 route del 10.9.0.0/16 dev mpip0",
+    ]);
+    expect(items.filter(({ remains }) => remains).map(({ id }) => id.replace(/\d{6,}/, "T"))).toEqual([
+      "nft mpip0",
+      "sysctl net/ipv4/ip_forward",
+      "sysctl net/ipv4/conf/all/src_valid_mark",
+      "rule 4 priority 31990 lookup main suppress_prefixlength 0",
+      "rule 4 priority 31991 not fwmark 0x6d70 lookup T",
+    ]);
+  });
+});
+
+describe("what leads from one state to another", () => {
+  const changes = (from: HostState, to: HostState) => {
+    const { undo, apply } = hostChanges(hostItems(from), hostItems(to));
+    return { undo: undo.map(({ id }) => id), apply: apply.map(({ id }) => id) };
+  };
+
+  it("is nothing where nothing differs", () => {
+    expect(changes(state({ routes: ["10.9.0.0/16"] }), state({ routes: ["10.9.0.0/16"] }))).toEqual({
+      undo: [],
+      apply: [],
+    });
+  });
+
+  it("is the difference, undone in the reverse order", () => {
+    const from = state({ routes: ["10.8.0.0/16", "10.9.0.0/16"] });
+    expect(changes(from, state({ mtu: 1400, routes: ["10.7.0.0/16"] }))).toEqual({
+      undo: ["route 4 10.9.0.0/16 dev mpip0", "route 4 10.8.0.0/16 dev mpip0"],
+      apply: ["nft mpip0", "route 4 10.7.0.0/16 dev mpip0"],
+    });
+  });
+});

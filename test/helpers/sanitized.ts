@@ -58,7 +58,7 @@ export class SanitizedCopy {
  */
 export function addonFindings(report: string, sources: readonly string[]): string[] {
   const ours = new RegExp(`[ /](${sources.map((name) => name.replace(".", "\\.")).join("|")}):\\d`);
-  const ofV8 = /#1 \S+ in v8::internal::/;
+  const ofV8 = /#1 \S+ in [^\n(]*\bv8::internal::/;
   return report.split(/\n\s*\n/).filter((paragraph) => ours.test(paragraph) && !ofV8.test(paragraph));
 }
 

@@ -139,10 +139,10 @@ void Emulator::poll_source(int fd, Source& source) {
 }
 
 void Emulator::receive(Source& source) {
-  cpu_latency_.active(monotonic_ns());
-  for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
-    if (!receive_batch_.receive(*source.port, *source.direction)) return;
-  }
+  const uint64_t handled_before = receive_batch_.frames_handled();
+  int batch = 0;
+  while (batch < kBatchesPerTurn && receive_batch_.receive(*source.port, *source.direction)) ++batch;
+  if (receive_batch_.frames_handled() != handled_before) cpu_latency_.active(monotonic_ns());
 }
 
 void Emulator::send_due(Link& link, int64_t now_ns) {

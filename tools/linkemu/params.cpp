@@ -81,7 +81,9 @@ std::string apply_settings(Params& params, const std::vector<std::string_view>& 
     if (setting == nullptr) return "unknown key \"" + std::string(key) + "\"; the keys are: " + known_keys();
     const bool valid = std::visit(
         [&](auto member) { return parse(text, setting->min, setting->max, changed.*member); }, setting->member);
-    if (!valid) return std::string(key) + " must be " + std::string(setting->range) + ", not \"" + std::string(text) + "\"";
+    if (!valid) {
+      return std::string(key) + " must be " + std::string(setting->range) + ", not \"" + std::string(text) + "\"";
+    }
   }
   if (changed.rate_bps != 0 && static_cast<double>(changed.rate_bps) < kMinRateBps) {
     return "rate_bps must be " + std::string(find_setting("rate_bps")->range);

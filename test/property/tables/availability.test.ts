@@ -73,7 +73,7 @@ const step = fc.record({
 describe("the availability table", () => {
   it("does what a list does that is gone through each time", () => {
     check(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
         const availability = new Availability({ capacity: CAPACITY, seed: SEED, ...OPTIONS });
         const twin = new Twin();
         const isGone = (port: number) => availability.find(HOST, 0, port) === NONE;

@@ -14,7 +14,7 @@ const step = fc.oneof(
 describe("deadlines", () => {
   it("do what a list does that is searched each time", () => {
     check(
-      fc.property(fc.array(step, { maxLength: 150 }), (list) => {
+      fc.property(fc.array(step, { maxLength: 150, size: "max" }), (list) => {
         const deadlines = new Deadlines(SLOTS);
         const twin = new Map<number, number>();
         for (const { do: action, slot, timeMs } of list) {
@@ -39,6 +39,7 @@ describe("deadlines", () => {
           for (let i = 0; i < SLOTS; i++) expect(deadlines.has(i)).toBe(twin.has(i));
         }
       }),
+      60,
     );
   });
 });

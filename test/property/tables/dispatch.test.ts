@@ -23,7 +23,7 @@ describe("Algorithm 1", () => {
     check(
       fc.property(
         count,
-        fc.array(queuing, { maxLength: 150 }),
+        fc.array(queuing, { maxLength: 150, size: "max" }),
         fc.integer({ min: 1, max: 200 }),
         (n, list, step) => {
           const paths = pathTable({ delays: { smoothing: 1 } });
@@ -74,7 +74,7 @@ describe("modes", () => {
 
   it("choose paths that work, at any time, if there are any", () => {
     check(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         const paths = pathTable({ delays: { smoothing: 1 } });
         const scheduler = new Algorithm1(paths);
         const modes = new Modes(paths, scheduler, specs);
@@ -121,6 +121,7 @@ describe("modes", () => {
           }
         }
       }),
+      80,
     );
   });
 });

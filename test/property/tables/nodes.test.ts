@@ -78,7 +78,7 @@ const step = fc.record({
 describe("the addresses of nodes", () => {
   it("are what one list of them would be", () => {
     check(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
         const addresses = new NodeAddresses(NODES, SEED);
         const twin = new Twin();
         for (const [nowMs, { do: action, node: index, port, source }] of steps.entries()) {
@@ -107,7 +107,7 @@ describe("the addresses of nodes", () => {
 describe("the node map", () => {
   it("is what a Map by ID would be", () => {
     const id = fc.tuple(fc.constantFrom(0, 1, 0xffff), fc.constantFrom(0, 1, -1));
-    const steps = fc.array(fc.record({ id, remove: fc.boolean() }), { maxLength: 100 });
+    const steps = fc.array(fc.record({ id, remove: fc.boolean() }), { maxLength: 100, size: "max" });
     check(
       fc.property(steps, (list) => {
         const nodes = new Nodes({ capacity: NODES, seed: SEED });

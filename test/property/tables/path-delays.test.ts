@@ -14,7 +14,7 @@ const samples = fc.array(
     laterMs: fc.oneof(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 1500 })),
     delayUs: fc.integer({ min: 1000, max: 200_000 }),
   }),
-  { minLength: 1, maxLength: 150 },
+  { minLength: 1, maxLength: 150, size: "max" },
 );
 
 describe("the delays of a path", () => {

@@ -30,7 +30,7 @@ const step = fc.record({
 describe("the path table", () => {
   it("does what a list of paths does", () => {
     check(
-      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
         const paths = pathTable({ capacity: CAPACITY, nodes: NODES });
         let twin: Path[] = [];
         for (const { do: action, node: index, device, remote, peerId, use } of steps) {
@@ -75,12 +75,13 @@ describe("the path table", () => {
           if (known === undefined) expect(paths.findEnds(at.socket, at.remote, 0, 1)).toBe(NONE);
         }
       }),
+      60,
     );
   });
 
   it("never gives an ID to two paths of a node, nor 0", () => {
     check(
-      fc.property(fc.array(fc.nat(NODE_PATHS_MAX - 1), { maxLength: 600 }), (remotes) => {
+      fc.property(fc.array(fc.nat(NODE_PATHS_MAX - 1), { maxLength: 600, size: "max" }), (remotes) => {
         const paths = pathTable({ capacity: NODE_PATHS_MAX });
         const live = new Map<number, PathSlot>();
         for (const remote of remotes) {
@@ -100,7 +101,7 @@ describe("the path table", () => {
   });
 
   it("feeds back every delay that is due, and none twice", () => {
-    const steps = fc.array(fc.option(fc.nat(4), { freq: 2 }), { maxLength: 100 });
+    const steps = fc.array(fc.option(fc.nat(4), { freq: 2 }), { maxLength: 100, size: "max" });
     check(
       fc.property(steps, (list) => {
         const paths = pathTable();

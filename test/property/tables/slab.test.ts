@@ -6,7 +6,7 @@ import { check } from "../../helpers/property.ts";
 
 describe("a slab", () => {
   it("hands out every slot to one owner at a time", () => {
-    const steps = fc.array(fc.option(fc.nat(9), { freq: 2 }), { maxLength: 200 });
+    const steps = fc.array(fc.option(fc.nat(9), { freq: 2 }), { maxLength: 200, size: "max" });
     check(
       fc.property(steps, (list) => {
         const slab = new Slab(8);
@@ -26,6 +26,7 @@ describe("a slab", () => {
           for (let slot = 0; slot < 10; slot++) expect(slab.has(slot)).toBe(taken.has(slot));
         }
       }),
+      60,
     );
   });
 });

@@ -15,7 +15,7 @@ const steps = (slots: number) =>
       slot: fc.nat(slots - 1),
       key: fc.tuple(word, word),
     }),
-    { maxLength: 200 },
+    { maxLength: 200, size: "max" },
   );
 
 describe("a map of words", () => {

@@ -11,7 +11,7 @@ import {
 } from "../../../../src/core/dispatch/modes.ts";
 import { USE_BACKUP, USE_NO, USE_YES } from "../../../../src/core/tables/paths.ts";
 import { Received } from "../../../../src/core/wire/control-body.ts";
-import { addPath, node, pathTable } from "../tables/fixtures.ts";
+import { addPath, ends, node, pathTable } from "../tables/fixtures.ts";
 
 const A = node(0);
 const B = node(1);
@@ -295,6 +295,17 @@ describe("protected-path mode", () => {
     world.tick();
     expect(world.copies(0)).toEqual([slots[0], slots[3]]);
     expect(world.copies(1)).toEqual([slots[0], slots[3], slots[1]]);
+  });
+
+  it("takes other ports of one host for the same", () => {
+    const world = new World({ mode: "protected-path", copies: 2 });
+    const first = world.add(1, 1);
+    const otherPort = world.paths.add(A, "", ends(2, 1, 7001)) as PathSlot;
+    const otherHost = world.add(3, 2);
+    world.paths.setUse(otherPort, USE_YES);
+    [first, otherPort, otherHost].forEach((slot, i) => void world.delay(slot, 10 + i));
+    world.tick();
+    expect(world.copies()).toEqual([first, otherHost]);
   });
 
   it("sends as many as there are paths", () => {

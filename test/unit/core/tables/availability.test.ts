@@ -161,6 +161,16 @@ describe("the availability table", () => {
     expect([availability.evicted, availability.refused]).toEqual([0, 2]);
   });
 
+  it("forgets an entry that is removed", () => {
+    const availability = table();
+    const slot = availability.ask(HOST, 0, PORT, false, 0) as AvailabilitySlot;
+    availability.remove(slot);
+    availability.remove(slot);
+    expect(availability.find(HOST, 0, PORT)).toBe(NONE);
+    expect([availability.slab.size, availability.nextDeadlineMs()]).toEqual([0, Number.POSITIVE_INFINITY]);
+    expect(availability.pollQuery(1e9, MIDDLE)).toBe(NONE);
+  });
+
   it("says when something is to be done next", () => {
     const availability = table();
     expect(availability.nextDeadlineMs()).toBe(Number.POSITIVE_INFINITY);

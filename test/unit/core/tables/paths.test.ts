@@ -63,7 +63,7 @@ describe("the path table", () => {
     paths.setPeerId(second, 6);
     expect([paths.findPeer(A, 5), paths.findPeer(A, 6)]).toEqual([NONE, second]);
     paths.setPeerId(second, 0);
-    expect(paths.findPeer(A, 6)).toBe(NONE);
+    expect([paths.findPeer(A, 6), paths.peerId[second]]).toEqual([NONE, 0]);
   });
 
   it("lists the paths of a node in their order, and closes the gap that one leaves", () => {
@@ -198,7 +198,8 @@ describe("the clocks' difference", () => {
     expect(paths.clockOffsetUs(A)).toBe(990_000);
     paths.delays.handleRtt(fast, 20_000);
     expect(paths.clockOffsetUs(A)).toBe(1_000_000);
-    expect(pathReports(paths).map(({ delayUs }) => delayUs)).toEqual([10_000, 30_000]);
+    addPath(paths, A, 3);
+    expect(pathReports(paths).map(({ delayUs }) => delayUs)).toEqual([10_000, 30_000, undefined]);
   });
 });
 

@@ -239,7 +239,16 @@ describe("a packet in its full form", () => {
     expect(sessions.find(keyOf(1), 0)).toBe(slot);
     sessions.handleReceived(slot, THEIRS, 1, 60, syn, 0);
     expect(sessions.flags[slot]! & SESSION_PEER_KNOWS).not.toBe(0);
+  });
+
+  it("finds the session that is there", () => {
+    const sessions = table();
+    const slot = sessions.learn(keyOf(1), 0, THEIRS, 0) as SessionSlot;
+    sessions.handleReceived(slot, THEIRS, 1, 60, syn, 0);
+    const generation = sessions.slab.generation[slot];
     expect(sessions.learn(keyOf(1), 0, THEIRS, 1)).toBe(slot);
+    expect([sessions.slab.generation[slot], sessions.slab.size]).toEqual([generation, 1]);
+    expect(sessions.flags[slot]! & SESSION_PEER_KNOWS).not.toBe(0);
   });
 
   it("shows that the peer knows a session by our ID only", () => {

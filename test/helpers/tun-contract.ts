@@ -100,7 +100,11 @@ const reading: ContractCase<TunHarness>[] = [
     async run(harness) {
       const sent = [10, 1000, 3].map((length, i) => pattern(length, i));
       for (const payload of sent) await harness.hostSends(payload);
+      harness.arena.fill(0xa5);
       assert.deepEqual(hex(read(harness)), hex(sent));
+      // Segmentation type and size: none, whether the device has such a header or not.
+      const at = harness.port.records[0]!;
+      assert.deepEqual([...harness.arena.subarray(at + 1, at + 6)], [0, 0, 0, 0, 0]);
       assert.deepEqual(read(harness), []);
     },
   },

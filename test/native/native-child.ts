@@ -230,6 +230,22 @@ export const scenarios = {
     };
   },
 
+  /** What reads answer where nothing is there to read. */
+  nothing() {
+    const tun = openTun("guard0");
+    const udp = native.udpOpen(4);
+    native.udpBind(udp, LOOPBACK, 0);
+    const arena = openArena(1 << 20);
+    const records = new Int32Array(BATCH_MAX * RECORD_WORDS);
+    // The kernel may have sent something of its own by then.
+    while (native.tunRead(tun, 1, arena, 0, arena.length, 64, records) > 0);
+    return {
+      tun: native.tunRead(tun, 1, arena, 0, arena.length, 64, records),
+      udp: native.udpReceive(udp, arena, 0, 2000, 64, records),
+      errors: native.udpErrors(udp, records),
+    };
+  },
+
   pieces() {
     const tun = openTun("guard0");
     const udp = native.udpOpen(4);

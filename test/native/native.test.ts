@@ -37,6 +37,10 @@ describe("a function of the addon", () => {
     }
   });
 
+  it("answers 0 where there is nothing to read", async () => {
+    expect(await child("nothing")).toEqual({ tun: 0, udp: 0, errors: 0 });
+  });
+
   it("answers a piece that leaves the arena with EFAULT, for its message alone", async () => {
     const { touched, ...answers } = await child("pieces");
     expect(touched).toBe(false);

@@ -46,6 +46,18 @@ export const scenarios = {
     };
   },
 
+  /** Sends messages of so many datagrams of 100 bytes, one by one, in one plan. */
+  oneByOne(counts: number[]) {
+    const { endpoint, from, to } = openUdp(4, { gso: false, gro: false });
+    const message = { socket: from, to: parseAddress(families[4][1]!), port: to.port, segment: 100 };
+    const { sent, statuses } = endpoint.send(
+      ...counts.map((count, i) => ({ ...message, bytes: new Uint8Array(100 * count).fill(i) })),
+    );
+    const received = endpoint.receive(to).map(({ bytes }) => bytes[0]!);
+    endpoint.port.close();
+    return { sent, statuses, received: counts.map((_, i) => received.filter((from) => from === i).length) };
+  },
+
   tun(wanted: Partial<TunOffloads> = {}) {
     const { log, lines } = logLines();
     const arena = openArena(ENDPOINT_ARENA_BYTES).fill(0xa5);

@@ -99,6 +99,32 @@ describe("a path whose device cannot segment", () => {
   });
 });
 
+describe("a message that goes datagram by datagram", () => {
+  it("ends at the first one that is refused, and the next message goes out", async () => {
+    expect(await child("oneByOne", [[2, 10, 3]], "udp-send-drops-one")).toEqual({
+      sent: 2,
+      statuses: [200, 200, 300],
+      received: [2, 2, 3],
+    });
+  });
+
+  it("ends there also where it is longer than a call to the kernel", async () => {
+    expect(await child("oneByOne", [[200, 3]], "udp-send-drops-one")).toEqual({
+      sent: 1,
+      statuses: [400, 300],
+      received: [4, 3],
+    });
+  });
+
+  it("may be longer than a call to the kernel", async () => {
+    expect(await child("oneByOne", [[200, 3]])).toEqual({
+      sent: 2,
+      statuses: [20_000, 300],
+      received: [200, 3],
+    });
+  });
+});
+
 describe("the self-test of the TUN offloads", () => {
   const all = { checksum: true, tso: true, uso: true };
 

@@ -12,6 +12,7 @@ import {
   parseNodeId,
   parsePort,
   parsePrefix,
+  parseServer,
   parseWhole,
 } from "./values.ts";
 
@@ -54,6 +55,8 @@ export const configSchema = z.strictObject({
   peers: z.array(peerSchema).default([]),
   rules: z.array(ruleSchema).default([]),
   forward: leaf(parseFlag).default(false),
+  exit: leaf(parseFlag).default(false),
+  dns: oneOrMore(parseServer).default([]),
   log: leaf((value) => parseChoice(value, ["debug", "info", "warn", "error"] as const)).default("info"),
   offloads: offloadsSchema.prefault({}),
 });

@@ -161,6 +161,12 @@ export function parseInterfaceSelector(value: unknown): InterfaceSelector {
   );
 }
 
+/** An address that a service is asked at. */
+export function parseServer(value: unknown): string {
+  if (typeof value === "string" && isIP(value) !== 0 && !value.includes("%")) return value;
+  throw new Wrong(`${shown(value)} is no address; write the IP address of a name server, like 10.77.0.1`);
+}
+
 export function parseWhole(value: unknown, least: number, most: number, what = "number"): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
     return value as number;

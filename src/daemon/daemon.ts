@@ -210,13 +210,15 @@ export class Daemon {
   }
 
   private applyHost(): Promise<string[]> {
-    const { tun, peers, forward, port } = this.config;
+    const { tun, peers, forward, exit, dns, port } = this.config;
     return this.host.apply({
       tun: tun.name,
       mtu: this.node.mtu,
       addresses: tun.address,
       routes: peers.flatMap(({ routes }) => routes),
       forward,
+      exit,
+      dns,
       port,
     });
   }

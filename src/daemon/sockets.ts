@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { LOCALS_MAX } from "../core/router/context.ts";
 import type { Local } from "../core/router/router.ts";
-import { SOCKET_MARK } from "../host/plan.ts";
+import { SOCKET_MARK } from "../host/state.ts";
 import { formatAddress } from "../io/address.ts";
 import { IoError } from "../io/error.ts";
 import type { DatagramPort, DatagramSocket } from "../io/port.ts";

@@ -1,8 +1,9 @@
 import { hostChanges } from "./diff.ts";
 import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
-import { type Action, type HostItem, type HostState, hostItems } from "./plan.ts";
-import { readSysctl, runActions } from "./run.ts";
+import { type Action, type HostItem, hostItems } from "./plan.ts";
+import { readSysctl, readText, runActions } from "./run.ts";
+import type { HostState } from "./state.ts";
 
 /** What the daemon has done to the host, and how it is undone. One change at a time. */
 export class Host {
@@ -19,7 +20,14 @@ export class Host {
     return this.next(async () => {
       const { undo, apply } = hostChanges(this.items, hostItems(state));
       const undone = await runActions(undo.flatMap((item) => item.undo ?? []));
-      const completed = await Promise.all(apply.map(withOldValue));
+      const completed = await Promise.all(
+        apply.map((item) =>
+          withOldValue(
+            item,
+            this.items.find(({ id }) => id === item.id),
+          ),
+        ),
+      );
       const replaced = new Set([...undo, ...completed].map(({ id }) => id));
       this.items = [...this.items.filter(({ id }) => !replaced.has(id)), ...completed];
       this.journal.write(remainingUndo(this.items));
@@ -67,13 +75,16 @@ export async function sweepHost(journal: Journal): Promise<boolean> {
   return true;
 }
 
-/** With the value that a setting has now as what undoing it gives back. */
-async function withOldValue(item: HostItem): Promise<HostItem> {
-  if (item.apply.kind !== "sysctl") return item;
-  const value = await readSysctl(item.apply.key);
-  return value === undefined || value === item.apply.value
-    ? item
-    : { ...item, undo: { ...item.apply, value } };
+/** With what a setting or a file says now as what undoing it gives back; `ours` is what we have made of it so far. */
+async function withOldValue(item: HostItem, ours: HostItem | undefined): Promise<HostItem> {
+  const { apply } = item;
+  if (apply.kind === "sysctl") {
+    const value = await readSysctl(apply.key);
+    return value === undefined || value === apply.value ? item : { ...item, undo: { ...apply, value } };
+  }
+  if (apply.kind !== "file") return item;
+  const text = ours?.undo?.kind === "file" ? ours.undo.text : await readText(apply.path);
+  return { ...item, undo: { kind: "file", path: apply.path, text, instead: apply.text! } };
 }
 
 function remainingUndo(items: readonly HostItem[]): Action[] {

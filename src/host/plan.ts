@@ -1,5 +1,7 @@
 import { formatPrefix, networkOf, parsePrefix } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
+import { nftRemoval, nftTable } from "./nft.ts";
+import { type HostState, MARK_TEXT, SOCKET_MARK } from "./state.ts";
 
 /** One thing that can be done to the host. */
 export type Action =
@@ -8,56 +10,48 @@ export type Action =
   /** A file for `nft`. */
   | { readonly kind: "nft"; readonly text: string }
   /** A name below /proc/sys, with slashes. */
-  | { readonly kind: "sysctl"; readonly key: string; readonly value: string };
+  | { readonly kind: "sysctl"; readonly key: string; readonly value: string }
+  /** Replaces what a file says, if it says `instead` or that is not given; without a text, it is removed. */
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly text: string | undefined;
+      readonly instead?: string;
+    };
 
 /** Something of ours that the host has. Where `apply` differs under one ID, applying it again replaces what is there. */
 export interface HostItem {
   readonly id: string;
   readonly apply: Action;
-  /** For a sysctl it is the value that was there. */
+  /** For a sysctl or a file it is what was there. */
   readonly undo?: Action;
   /** Whether it outlives the TUN device. */
   readonly remains: boolean;
 }
 
-/** What the host is to have. */
-export interface HostState {
-  /** Name of the TUN device, and so of everything of ours. */
-  readonly tun: string;
-  readonly mtu: number;
-  readonly addresses: readonly Prefix[];
-  /** What is behind the peers. */
-  readonly routes: readonly Prefix[];
-  /** Whether the host forwards between peers, and between them and the networks around it. */
-  readonly forward: boolean;
-  /** Where the daemon's own packets come in. */
-  readonly port: number;
-}
-
-/** The mark of the daemon's own packets, which keeps them out of its own routes: "mp". */
-export const SOCKET_MARK = 0x6d70;
-
 /** Before the kernel's own rule for the table main, 32766. */
 const RULE_PRIORITY_MAIN = 31990;
 const RULE_PRIORITY_TUN = 31991;
-const TCP_IPV4_BYTES = 40;
-const TCP_IPV6_BYTES = 60;
+/** The C library reads here whom to ask for names. */
+const RESOLVER_FILE = "/etc/resolv.conf";
 
 /** In the order in which they are to be applied. */
 export function hostItems(state: HostState): HostItem[] {
-  const { tun, addresses, forward } = state;
+  const { tun, addresses, dns } = state;
   // With an address comes a route to its network.
   const connected = new Set(addresses.map((address) => formatPrefix(networkOf(address))));
   const routes = state.routes.filter((route) => !connected.has(formatPrefix(route)));
   const hasIpv6 = [...addresses, ...routes].some(({ family }) => family === 6);
+  const forwards = state.forward || state.exit;
   const defaults = routes.filter(({ bits }) => bits === 0).map(({ family }) => family);
   return [
     ...addresses.map((address) => addressItem(tun, address)),
     nftItem(state, defaults.length > 0),
-    ...(forward ? [sysctlItem("net/ipv4/ip_forward", "1")] : []),
-    ...(forward && hasIpv6 ? [sysctlItem("net/ipv6/conf/all/forwarding", "1")] : []),
+    ...(forwards ? [sysctlItem("net/ipv4/ip_forward", "1")] : []),
+    ...(forwards && hasIpv6 ? [sysctlItem("net/ipv6/conf/all/forwarding", "1")] : []),
     ...defaults.flatMap((family) => defaultRouteItems(tun, family)),
     ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, "main")),
+    ...(dns.length > 0 ? [resolverItem(tun, dns)] : []),
   ];
 }
 
@@ -87,7 +81,7 @@ function defaultRouteItems(tun: string, family: 4 | 6): HostItem[] {
     ...(family === 4 ? [sysctlItem("net/ipv4/conf/all/src_valid_mark", "1")] : []),
     routeItem(tun, everything, table),
     rule(RULE_PRIORITY_MAIN, "lookup", "main", "suppress_prefixlength", "0"),
-    rule(RULE_PRIORITY_TUN, "not", "fwmark", `0x${SOCKET_MARK.toString(16)}`, "lookup", table),
+    rule(RULE_PRIORITY_TUN, "not", "fwmark", MARK_TEXT, "lookup", table),
   ];
 }
 
@@ -104,40 +98,23 @@ function sysctlItem(key: string, value: string): HostItem {
   return { id: `sysctl ${key}`, apply: { kind: "sysctl", key, value }, remains: true };
 }
 
-/** The table is made anew each time, in one transaction. */
+/** The table is made anew each time. */
 function nftItem(state: HostState, markArrivals: boolean): HostItem {
-  const { tun, mtu, forward, port } = state;
-  const clamp = (direction: string) => [
-    `${direction} "${tun}" meta nfproto ipv4 ${CLAMP} ${mtu - TCP_IPV4_BYTES}`,
-    `${direction} "${tun}" meta nfproto ipv6 ${CLAMP} ${mtu - TCP_IPV6_BYTES}`,
-  ];
-  const forwarded = [
-    ...(forward ? [] : [`iifname "${tun}" oifname "${tun}" drop`]),
-    ...clamp("iifname"),
-    ...clamp("oifname"),
-  ];
-  const arriving = [`iifname != "${tun}" udp dport ${port} meta mark set 0x${SOCKET_MARK.toString(16)}`];
-  const remove = `table inet ${tun}\ndelete table inet ${tun}\n`;
-  const text = [
-    `table inet ${tun} {`,
-    ...chain("forward", forwarded),
-    ...(markArrivals ? chain("prerouting", arriving) : []),
-    "}\n",
-  ].join("\n");
   return {
-    id: `nft ${tun}`,
-    apply: { kind: "nft", text: remove + text },
-    undo: { kind: "nft", text: remove },
+    id: `nft ${state.tun}`,
+    apply: { kind: "nft", text: nftTable(state, markArrivals) },
+    undo: { kind: "nft", text: nftRemoval(state.tun) },
     remains: true,
   };
 }
 
-/** The kernel lowers a maximum segment size by this, and does not raise it. */
-const CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set";
-
-function chain(hook: string, rules: string[]): string[] {
-  const head = `type filter hook ${hook} priority mangle; policy accept;`;
-  return [`  chain ${hook} {`, ...[head, ...rules].map((line) => `    ${line}`), "  }"];
+function resolverItem(tun: string, servers: readonly string[]): HostItem {
+  const lines = [
+    `# By mpip for ${tun}; what stood here comes back when it ends.`,
+    ...servers.map((server) => `nameserver ${server}`),
+  ];
+  const text = lines.map((line) => `${line}\n`).join("");
+  return { id: "resolver", apply: { kind: "file", path: RESOLVER_FILE, text }, remains: true };
 }
 
 /** A routing table's number that stays the same from start to start: above those that people use. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { HostError } from "./error.ts";
 import type { Action } from "./plan.ts";
 
@@ -23,8 +23,10 @@ export async function runActions(actions: readonly Action[]): Promise<Failure[]>
       failures.push(...(await runIp(first.family, actions.slice(start, end) as IpAction[])));
     } else if (first.kind === "nft") {
       failures.push(...(await runNft(first)));
-    } else {
+    } else if (first.kind === "sysctl") {
       failures.push(...(await writeSysctl(first)));
+    } else {
+      failures.push(...(await replaceFile(first)));
     }
     start = end;
   }
@@ -33,8 +35,13 @@ export async function runActions(actions: readonly Action[]): Promise<Failure[]>
 
 /** Undefined where the kernel has no such setting. */
 export async function readSysctl(key: string): Promise<string | undefined> {
+  return (await readText(`/proc/sys/${key}`))?.trim();
+}
+
+/** Undefined where there is no such file. */
+export async function readText(path: string): Promise<string | undefined> {
   try {
-    return (await readFile(`/proc/sys/${key}`, "utf8")).trim();
+    return await readFile(path, "utf8");
   } catch {
     return undefined;
   }
@@ -43,6 +50,7 @@ export async function readSysctl(key: string): Promise<string | undefined> {
 type IpAction = Action & { kind: "ip" };
 type NftAction = Action & { kind: "nft" };
 type SysctlAction = Action & { kind: "sysctl" };
+type FileAction = Action & { kind: "file" };
 
 function isOfFamily(action: Action, family: 4 | 6): boolean {
   return action.kind === "ip" && action.family === family;
@@ -84,6 +92,19 @@ async function writeSysctl(action: SysctlAction): Promise<Failure[]> {
     return [];
   } catch (error) {
     return [{ action, reason: `sysctl ${action.key.replaceAll("/", ".")}: ${(error as Error).message}` }];
+  }
+}
+
+/** In place: the file may be mounted by itself, or be a link. */
+async function replaceFile(action: FileAction): Promise<Failure[]> {
+  const { path, text, instead } = action;
+  try {
+    if (instead !== undefined && (await readText(path)) !== instead) return [];
+    if (text === undefined) await rm(path, { force: true });
+    else await writeFile(path, text);
+    return [];
+  } catch (error) {
+    return [{ action, reason: `${path}: ${(error as Error).message}` }];
   }
 }
 

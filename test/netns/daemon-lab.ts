@@ -72,7 +72,10 @@ export async function hostSetup(host: Host): Promise<string> {
     "sysctl net.ipv4.ip_forward net.ipv4.conf.all.src_valid_mark net.ipv6.conf.all.forwarding",
   ];
   const shown = commands.map(async (command) => (await host.exec("sh", ["-c", command])).stdout);
-  return (await Promise.all(shown)).join("\n").replaceAll(/(valid_lft|preferred_lft|expires) \w+/g, "");
+  const lines = (await Promise.all(shown)).join("\n").split("\n");
+  // Link-local addresses come a while after their interface.
+  const lasting = lines.filter((line) => !/\bfe80:/.test(line));
+  return lasting.join("\n").replaceAll(/(valid_lft|preferred_lft|expires) \w+/g, "");
 }
 
 /** The configuration of one of two hosts with the links l0 and l1 between them. */

@@ -66,7 +66,7 @@ it.each(documented)("has a sound example for $key", ({ key, example }) => {
 
 it("has sound examples in full", () => {
   const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, block]) => block!);
-  expect(blocks).toHaveLength(3);
+  expect(blocks).toHaveLength(5);
   for (const block of blocks) {
     const isWhole = block.includes("tun:");
     expect(() =>

@@ -36,6 +36,8 @@ describe("a configuration file", () => {
       tun: { name: "mpip0", mtu: "auto" },
       rules: [],
       forward: false,
+      exit: false,
+      dns: [],
       log: "info",
       offloads: { checksum: true, tso: true, uso: true, gso: true, gro: true },
     });
@@ -149,6 +151,7 @@ log: loud
     ["forward: 1", "1 is neither true nor false"],
     ["offloads: { tso: maybe }", '"maybe" is neither true nor false'],
     ["offloads: { tsoo: true }", "offloads.tsoo: is not known"],
+    ["dns: [10.77.0.1, dns.example]", '"dns.example" is no address; write the IP address of a name server'],
     ["rules: [{ priority: throughput, port: 9-3 }]", '"9-3" ends before it begins; write 3-9'],
     ["rules: [{ priority: throughput, protocol: foo }]", '"foo" is no protocol'],
     ["rules: [{ priority: throughput, dscp: 64 }]", "64 is no DSCP"],

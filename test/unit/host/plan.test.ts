@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseInterfaceAddress, parsePrefix } from "../../../src/config/values.ts";
 import { hostChanges } from "../../../src/host/diff.ts";
-import { type Action, type HostState, hostItems } from "../../../src/host/plan.ts";
+import { type Action, hostItems } from "../../../src/host/plan.ts";
+import type { HostState } from "../../../src/host/state.ts";
 
 function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[] } = {}): HostState {
   const { routes = [], ...others } = changes;
@@ -10,6 +11,8 @@ function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[]
     mtu: 1443,
     addresses: [parseInterfaceAddress("10.77.0.1/24")],
     forward: false,
+    exit: false,
+    dns: [],
     port: 7000,
     ...others,
     routes: routes.map(parsePrefix),
@@ -19,7 +22,8 @@ function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[]
 function text(action: Action | undefined): string {
   if (action === undefined) return "";
   if (action.kind === "ip") return `ip -${action.family} ${action.args.join(" ")}`;
-  return action.kind === "nft" ? action.text : `sysctl ${action.key} ${action.value}`;
+  if (action.kind === "sysctl") return `sysctl ${action.key} ${action.value}`;
+  return action.kind === "nft" ? action.text : `${action.path}: ${action.text}`;
 }
 
 const applied = (wanted: HostState) => hostItems(wanted).map(({ apply }) => text(apply));
@@ -56,6 +60,28 @@ table inet mpip0 {
     expect(ipv4.join()).not.toMatch(/conf\/all\/forwarding|drop/);
     const both = applied(state({ forward: true, routes: ["fd77::2/128"] }));
     expect(both).toContain("sysctl net/ipv6/conf/all/forwarding 1");
+  });
+
+  it("is a way out for the peers where it is asked for, who are kept apart all the same", () => {
+    const commands = applied(state({ exit: true }));
+    expect(commands).toContain("sysctl net/ipv4/ip_forward 1");
+    const table = commands.find((command) => command.startsWith("table"))!;
+    expect(table).toContain(`chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    iifname "mpip0" oifname != "mpip0" masquerade`);
+    expect(table).toContain('iifname "mpip0" oifname "mpip0" drop');
+    expect(applied(state({ exit: true, forward: true })).join()).not.toContain("drop");
+    expect(applied(state({ forward: true })).join()).not.toContain("masquerade");
+  });
+
+  it("is other name servers where some are named", () => {
+    expect(
+      applied(state({ dns: ["10.77.0.2", "fd77::2"] })).at(-1),
+    ).toBe(`/etc/resolv.conf: # By mpip for mpip0; what stood here comes back when it ends.
+nameserver 10.77.0.2
+nameserver fd77::2
+`);
+    expect(applied(state()).join()).not.toContain("resolv.conf");
   });
 
   it("is a table of its own for a route for everything, past which the daemon's packets go", () => {

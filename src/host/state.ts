@@ -1,0 +1,25 @@
+import type { Prefix } from "../core/dispatch/rule-spec.ts";
+
+/** What the host is to have. */
+export interface HostState {
+  /** Name of the TUN device, and so of everything of ours. */
+  readonly tun: string;
+  readonly mtu: number;
+  readonly addresses: readonly Prefix[];
+  /** What is behind the peers. */
+  readonly routes: readonly Prefix[];
+  /** Whether the host forwards between peers, and between them and the networks around it. */
+  readonly forward: boolean;
+  /** Whether the host forwards from the peers to the networks around it, with its own addresses in front of theirs. */
+  readonly exit: boolean;
+  /** Addresses of the name servers that the host is to ask instead of its own; none: its own. */
+  readonly dns: readonly string[];
+  /** Where the daemon's own packets come in. */
+  readonly port: number;
+}
+
+/** The mark of the daemon's own packets, which keeps them out of its own routes: "mp". */
+export const SOCKET_MARK = 0x6d70;
+
+/** As `ip` and `nft` take it. */
+export const MARK_TEXT = `0x${SOCKET_MARK.toString(16)}`;

@@ -1,66 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import type { Host, LabProcess } from "../../tools/lab/index.ts";
+import type { Host } from "../../tools/lab/index.ts";
 
-const PROGRAM = resolve("dist/src/cli/main.js");
-
-/** A daemon on a host of the lab, with files of its own. */
-export class LabDaemon implements Disposable {
-  readonly host: Host;
-  readonly directory: string;
-  readonly configPath: string;
-  process: LabProcess | undefined;
-
-  constructor(host: Host, config: string) {
-    this.host = host;
-    this.directory = mkdtempSync(join(tmpdir(), `mpip-${host.name}-`));
-    this.configPath = join(this.directory, "mpip.yaml");
-    this.write(config);
-  }
-
-  write(config: string): void {
-    writeFileSync(this.configPath, config);
-  }
-
-  /** Arguments of node. */
-  get upCommand(): string[] {
-    return [PROGRAM, "up", "-c", this.configPath, "--state-dir", this.directory, ...this.where()];
-  }
-
-  /** Starts the daemon, and waits until it is up. */
-  async up(): Promise<LabProcess> {
-    this.process = this.host.spawn("node", this.upCommand);
-    await this.process.output(/ is up: /);
-    return this.process;
-  }
-
-  /** A verb of the command line, with its JSON answer. */
-  async ask<T>(verb: string, ...args: string[]): Promise<T> {
-    return JSON.parse(await this.run(verb, "--json", ...args));
-  }
-
-  async run(verb: string, ...args: string[]): Promise<string> {
-    return (await this.host.exec("node", [PROGRAM, verb, ...args, ...this.where()])).stdout;
-  }
-
-  /** What it said in its log. */
-  get messages(): string[] {
-    return (this.process?.stderr ?? "")
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line).msg);
-  }
-
-  private where(): string[] {
-    return ["--run-dir", join(this.directory, "run")];
-  }
-
-  [Symbol.dispose](): void {
-    this.process?.signal("SIGKILL");
-    rmSync(this.directory, { recursive: true, force: true });
-  }
-}
+export { LabDaemon } from "../../tools/lab/index.ts";
 
 /** Everything that a daemon may change on a host, as text. */
 export async function hostSetup(host: Host): Promise<string> {

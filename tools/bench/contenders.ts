@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Host, type Lab, type LabProcess, waitFor } from "../lab/index.ts";
+import { disableMptcp, enableMptcp, type Host, type Lab, type LabProcess, waitFor } from "../lab/index.ts";
 
 /** The two links of the bench's lab, and its two hosts. */
 export const LINKS = ["l0", "l1"] as const;
@@ -63,16 +63,9 @@ async function startWithoutOffloads(lab: Lab): Promise<Running> {
 }
 
 async function startMptcp(lab: Lab): Promise<Running> {
-  const limits = ["mptcp", "limits", "set", "subflows", "4", "add_addr_accepted", "4"];
-  for (const host of HOSTS) await lab.host(host).exec("ip", limits);
-  await lab.host("b").exec("ip", ["mptcp", "endpoint", "add", lab.host("b").ip("l1"), "dev", "l1", "signal"]);
-  await lab
-    .host("a")
-    .exec("ip", ["mptcp", "endpoint", "add", lab.host("a").ip("l1"), "dev", "l1", "subflow", "fullmesh"]);
-  const stop = async () => {
-    for (const host of HOSTS) await lab.host(host).exec("ip", ["mptcp", "endpoint", "flush"]);
-  };
-  return { ...kernelOnly(lab), mptcp: true, tcpOnly: true, stop };
+  const hosts = [lab.host("a"), lab.host("b")] as const;
+  await enableMptcp(...hosts, LINKS);
+  return { ...kernelOnly(lab), mptcp: true, tcpOnly: true, stop: () => disableMptcp(...hosts) };
 }
 
 async function startPipe(lab: Lab, paths: number): Promise<Running> {

@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { Lab } from "../lab/index.ts";
+import { Lab, machine } from "../lab/index.ts";
 import { isInPath } from "../lab/requirements.ts";
 import { CONTENDERS, type Contender } from "./contenders.ts";
 import { MEASURES } from "./measures.ts";
-import { machine, Results, tables } from "./report.ts";
+import { Results, tables } from "./report.ts";
 
 const options = yargs(hideBin(process.argv))
   .scriptName("bench")

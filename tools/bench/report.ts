@@ -1,5 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { cpus, release } from "node:os";
 import { median } from "../lab/index.ts";
 import { YARDSTICK } from "./contenders.ts";
 import type { Figures } from "./measures.ts";
@@ -17,26 +15,6 @@ export class Results {
 
 /** The figure of a measure that is compared, and whether more is better. */
 const MAIN_FIGURES = ["Mbit/s", "packets/s", "median µs"];
-
-export function machine(): Record<string, string> {
-  const commit = (() => {
-    try {
-      return execFileSync("git", ["describe", "--always", "--dirty"], {
-        encoding: "utf8",
-        stdio: "pipe",
-      }).trim();
-    } catch {
-      return "unknown";
-    }
-  })();
-  const processors = cpus();
-  return {
-    cpu: `${processors.length} × ${processors[0]?.model ?? "unknown"}`,
-    kernel: release(),
-    node: process.version,
-    commit,
-  };
-}
 
 /** Medians over the repeats. */
 export function medians(figures: readonly Figures[]): Figures {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import yargs, { type Argv } from "yargs";
 import { hideBin } from "yargs/helpers";
+import { runCommand } from "../experiments/run-command.ts";
 import { DescriptionError } from "./description.ts";
 import { readDescription } from "./description-file.ts";
 import type { LinkStats } from "./emulator.ts";
@@ -85,6 +86,7 @@ await yargs(hideBin(process.argv))
     (command) => ofLab(command),
     async ({ lab }) => stats(attach(lab)),
   )
+  .command(runCommand)
   .command("list", "the labs that are running", {}, list)
   .command("sweep", "remove what labs of killed processes left behind", {}, sweepAll)
   .demandCommand(1, "say what to do")

@@ -5,22 +5,27 @@ import { RequirementError } from "./requirements.ts";
 
 /** The link emulator's binary. */
 export function linkemuPath(): string {
-  return builtFile("make -C tools/linkemu", "tools", "linkemu", "linkemu");
+  return builtFile(packageRoot(), "make -C tools/linkemu", "tools", "linkemu", "linkemu");
 }
 
 /** The command for one of the lab's own scripts, which run from what is compiled: Node cannot run the sources. */
 export function scriptCommand(name: string, ...args: (string | number)[]): [string, ...string[]] {
-  return [process.execPath, builtFile("npx tsc", "dist", "tools", "lab", `${name}.js`), ...args.map(String)];
+  const script = builtFile(packageRoot(), "npx tsc", "dist", "tools", "lab", `${name}.js`);
+  return [process.execPath, script, ...args.map(String)];
 }
 
-function builtFile(build: string, ...path: string[]): string {
-  const file = join(packageRoot(), ...path);
-  if (!existsSync(file)) throw new RequirementError(`${join(...path)} is not built: run \`${build}\``);
+/** A file of a checkout that a build makes. */
+export function builtFile(checkout: string, build: string, ...path: string[]): string {
+  const file = join(checkout, ...path);
+  if (!existsSync(file)) {
+    const where = checkout === packageRoot() ? "" : ` in ${checkout}`;
+    throw new RequirementError(`${join(...path)} is not built${where}: run \`${build}\``);
+  }
   return file;
 }
 
 /** The directory with package.json, both for the sources and for what is compiled to dist/. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, "package.json"))) {
     if (dirname(directory) === directory) throw new Error("no package.json above the lab's own files");

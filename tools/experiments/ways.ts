@@ -1,0 +1,159 @@
+import { stringify } from "yaml";
+import type { PathView, StatusView } from "../../src/control/views.ts";
+import { disableMptcp, enableMptcp, type Host, LabDaemon, waitFor } from "../lab/index.ts";
+import type { Network } from "./network.ts";
+
+/** A way to get from the client to the server: what an experiment compares. */
+export interface Way {
+  name: string;
+  kind: WayKind;
+  start(network: Network): Promise<RunningWay>;
+}
+
+export const WAY_KINDS = ["single", "mptcp", "mpip"] as const;
+export type WayKind = (typeof WAY_KINDS)[number];
+
+export interface RunningWay {
+  /** Addresses of the two hosts that lead over it. */
+  client: string;
+  server: string;
+  /** Connections ask for MPTCP. */
+  mptcp: boolean;
+  /** Of the client and the server, where there are any. */
+  daemons: readonly LabDaemon[];
+  stop(): Promise<void>;
+}
+
+/** Keys of a configuration file, to be laid over those of the experiment. */
+export type Patch = { [key: string]: unknown };
+
+/** A configuration of mpip, of this build or another one. */
+export interface Variant {
+  name: string;
+  patch: Patch;
+  checkout?: string;
+}
+
+export interface DaemonReports {
+  client: DaemonReport;
+  server: DaemonReport;
+}
+
+export interface DaemonReport {
+  status: StatusView;
+  paths: PathView[];
+}
+
+const INNER = { client: "10.77.0.1", server: "10.77.0.2" } as const;
+
+export function singleWay(i: number): Way {
+  return {
+    name: `link ${i + 1}`,
+    kind: "single",
+    start: async (network) => ({
+      ...addresses(network, i),
+      mptcp: false,
+      daemons: [],
+      stop: async () => {},
+    }),
+  };
+}
+
+export const mptcpWay: Way = {
+  name: "MPTCP",
+  kind: "mptcp",
+  start: async (network) => {
+    const { client, server, links } = network;
+    await enableMptcp(
+      client,
+      server,
+      links.map(({ name }) => name),
+    );
+    return {
+      ...addresses(network, 0),
+      mptcp: true,
+      daemons: [],
+      stop: () => disableMptcp(client, server),
+    };
+  },
+};
+
+export function mpipWay({ name, patch, checkout }: Variant): Way {
+  return {
+    name,
+    kind: "mpip",
+    start: async (network) => {
+      const daemons = (["client", "server"] as const).map((side) => {
+        const config = merged(nodeConfig(network, side), patch);
+        return new LabDaemon(network[side], stringify(config), checkout);
+      });
+      const stop = async () => {
+        await Promise.all(daemons.map((daemon) => daemon.process?.stop()));
+        for (const daemon of daemons) daemon[Symbol.dispose]();
+      };
+      try {
+        await Promise.all(daemons.map((daemon) => daemon.up()));
+        await Promise.all(daemons.map((daemon) => pathsReady(daemon, network.links.length)));
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+      return { ...INNER, mptcp: false, daemons, stop };
+    },
+  };
+}
+
+/** What both daemons show of themselves. */
+export async function daemonReports(way: RunningWay): Promise<DaemonReports | undefined> {
+  if (way.daemons.length === 0) return undefined;
+  const [client, server] = await Promise.all(
+    way.daemons.map(async (daemon) => ({
+      status: await daemon.ask<StatusView>("status"),
+      paths: await daemon.ask<PathView[]>("paths"),
+    })),
+  );
+  return { client: client!, server: server! };
+}
+
+/** Keys of the patch replace those that are there; maps are merged, lists are not. */
+export function merged(config: Patch, patch: Patch): Patch {
+  const result = { ...config };
+  for (const [key, value] of Object.entries(patch)) {
+    const before = result[key];
+    result[key] = isMap(before) && isMap(value) ? merged(before, value) : value;
+  }
+  return result;
+}
+
+function isMap(value: unknown): value is Patch {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function addresses({ client, server, links }: Network, i: number) {
+  const { name } = links[i]!;
+  return { client: client.ip(name), server: server.ip(name) };
+}
+
+function nodeConfig({ client, server, links }: Network, side: "client" | "server"): Patch {
+  const other = side === "client" ? "server" : "client";
+  const peer: Host = side === "client" ? server : client;
+  const ids = { client: "02:00:00:00:00:01", server: "02:00:00:00:00:02" };
+  return {
+    name: side,
+    node: ids[side],
+    tun: { address: `${INNER[side]}/24` },
+    interfaces: links.map(({ name }) => name),
+    peers: [{ name: other, endpoints: links.map(({ name }) => peer.ip(name)), routes: INNER[other] }],
+  };
+}
+
+async function pathsReady(daemon: LabDaemon, atLeast: number): Promise<void> {
+  await waitFor(
+    async () => {
+      const paths = await daemon.ask<PathView[]>("paths");
+      const ready = paths.filter(({ state, rttUs }) => state === "ready" && rttUs !== undefined);
+      return ready.length >= atLeast;
+    },
+    { what: `the paths of mpip on ${daemon.host.name}`, timeoutMs: 20_000, everyMs: 200 },
+  );
+}

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { type IperfOptions, iperf3, type Lab, percentile } from "../lab/index.ts";
+import { type IperfOptions, iperf3, type Lab, percentile, udpRoundTripsUs } from "../lab/index.ts";
 import { cpuSeconds, type Running } from "./contenders.ts";
 
 /** Figures of one measurement; a missing one does not apply. */
@@ -75,19 +74,9 @@ function udp(payloadBytes: number): Measure {
 }
 
 async function pingPong(lab: Lab, way: Running, seconds: number): Promise<Figures> {
-  const script = fileURLToPath(new URL("./ping-pong.js", import.meta.url));
-  const server = lab.host("b").spawn(process.execPath, [script, "serve", way.target, "7003"]);
-  try {
-    await server.output(/^ready$/m);
-    const args = [script, "ask", way.target, "7003", String(seconds)];
-    const { stdout } = await lab
-      .host("a")
-      .exec(process.execPath, args, { timeoutMs: seconds * 1000 + 20_000 });
-    const timesUs = JSON.parse(stdout) as number[];
-    return { "median µs": percentile(timesUs, 50), "p99 µs": percentile(timesUs, 99) };
-  } finally {
-    await server.stop();
-  }
+  const options = { to: way.target, port: 7003, durationS: seconds };
+  const timesUs = await udpRoundTripsUs(lab.host("a"), lab.host("b"), options);
+  return { "median µs": percentile(timesUs, 50), "p99 µs": percentile(timesUs, 99) };
 }
 
 /** While one TCP flow takes what it can get. */

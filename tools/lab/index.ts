@@ -44,4 +44,6 @@ export { median, percentile } from "./statistics.ts";
 export { sweep } from "./teardown.ts";
 export type { Endpoint } from "./udp-endpoint.ts";
 export { reflections, startReflector } from "./udp-reflection.ts";
+export { udpRoundTripsUs } from "./udp-round-trips.ts";
+export { type StreamOptions, type StreamResult, udpStream } from "./udp-stream.ts";
 export { type WaitOptions, waitFor } from "./wait-for.ts";

@@ -1,8 +1,8 @@
 /**
  * Script: round-trip times of small UDP datagrams, one at a time.
  *
- *     node ping-pong.js serve ADDRESS PORT
- *     node ping-pong.js ask ADDRESS PORT SECONDS     prints the times in µs as a JSON array
+ *     node udp-ping-pong.js serve ADDRESS PORT
+ *     node udp-ping-pong.js ask ADDRESS PORT SECONDS     prints the times in µs as a JSON array
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";

@@ -151,7 +151,8 @@ NAPI_MODULE_INIT() {
   using namespace mpip;
   const bool complete = addLayout(env, exports) && addFunction(env, exports, "arenaOpen", arenaOpen) &&
                         addFunction(env, exports, "closeDescriptor", closeDescriptor) && registerTun(env, exports) &&
-                        registerUdp(env, exports) && registerPoll(env, exports);
+                        registerUdp(env, exports) && registerPoll(env, exports) &&
+                        registerNetlink(env, exports);
   if (!complete) napi_throw_error(env, nullptr, "mpip: the native addon could not register its functions");
   return exports;
 }

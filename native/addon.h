@@ -58,5 +58,6 @@ bool addFunction(napi_env env, napi_value exports, const char* name, napi_callba
 bool registerTun(napi_env env, napi_value exports);
 bool registerUdp(napi_env env, napi_value exports);
 bool registerPoll(napi_env env, napi_value exports);
+bool registerNetlink(napi_env env, napi_value exports);
 
 }  // namespace mpip

@@ -63,6 +63,11 @@ export interface Native {
    */
   udpSend(arena: Uint8Array, plan: Int32Array, messages: number, unsegmented: Int32Array): number;
 
+  /** A socket that has something to read when the kernel's network tables change; `groups`: RTMGRP_* bits. */
+  netlinkOpen(groups: number): number;
+  /** Throws away what is to be read; answers how many messages that were. */
+  netlinkDrain(fd: number): number;
+
   /** Calls back once in each turn of the event loop in which the descriptor has something to read. */
   pollStart(fd: number, callback: () => void): number;
   /** Before the descriptor is closed; may be called from any callback. */

@@ -13,6 +13,7 @@ import { Journal } from "../host/journal.ts";
 import { nowUs } from "../io/clock.ts";
 import { ConfigFile } from "./config-file.ts";
 import { controlMethods } from "./methods.ts";
+import { NetworkWatch } from "./network-watch.ts";
 import { Node } from "./node.ts";
 import { defaultNodeId } from "./node-id.ts";
 import { PathWatch } from "./path-watch.ts";
@@ -54,6 +55,7 @@ export class Daemon {
   private resolvedMs = Number.NEGATIVE_INFINITY;
   private control: ControlServer | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private network: NetworkWatch | undefined;
   private changing: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | undefined;
 
@@ -148,11 +150,13 @@ export class Daemon {
     });
     this.control = await ControlServer.listen(controlPath(options.runDirectory, tun.name), methods);
     this.timer = setInterval(() => this.look(), LOOK_INTERVAL_MS);
+    this.network = new NetworkWatch(() => this.followNetwork(), this.log);
     this.log.info(`${name} is up: node ${formatNodeId(id)}, ${tun.name} with MTU ${mtu}`);
   }
 
   private async end(): Promise<void> {
     clearInterval(this.timer);
+    this.network?.close();
     this.node.close();
     for (const failure of await this.host.undo()) this.log.warn(`cannot undo: ${failure}`);
     this.control?.close();
@@ -176,6 +180,9 @@ export class Daemon {
     const mayHaveMoved = this.config.peers.some((peer) => hasNames(peer) && isLost(peer.name));
     if (mayHaveMoved && nowMs() - this.resolvedMs > RESOLVE_INTERVAL_MS)
       void this.change(() => this.resolve());
+  }
+
+  private followNetwork(): void {
     if (this.node.followInterfaces(this.config)) void this.change(() => this.followHost());
   }
 

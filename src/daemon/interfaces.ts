@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { InterfaceSelector } from "../config/values.ts";
 import { familyOf, parseAddress } from "../io/address.ts";
+import { deviceLink } from "./device.ts";
 
 /** An address of the host. */
 export interface HostAddress {
@@ -11,6 +12,10 @@ export interface HostAddress {
   readonly address: Int32Array;
   /** Only programs of the host itself can be reached by it. */
   readonly internal: boolean;
+  /** Of the device: another one when it was removed and is there again. */
+  readonly index: number;
+  /** Of several addresses on one device the one with the lowest is used. */
+  readonly rank: number;
 }
 
 /** Devices that lead anywhere, by family. */
@@ -27,32 +32,73 @@ export function selectAddresses(
   tun: string,
 ): HostAddress[] {
   const taken = new Set<string>();
-  return addresses.filter((candidate) => {
-    const { device, family, internal } = candidate;
-    if (device === tun) return false;
-    if (selectors?.some(({ address }) => address !== undefined && isSame(address, candidate.address)))
+  return addresses
+    .toSorted((one, other) => one.rank - other.rank)
+    .filter((candidate) => {
+      const { device, family, internal } = candidate;
+      if (device === tun) return false;
+      if (selectors?.some(({ address }) => address !== undefined && isSame(address, candidate.address)))
+        return true;
+      if (internal) return false;
+      const isWanted =
+        selectors === undefined
+          ? defaults[family].has(device)
+          : selectors.some((selector) => selector.address === undefined && matches(selector.pattern, device));
+      // Further addresses of a device would be other names for the same line.
+      const key = `${device} ${family}`;
+      if (!isWanted || taken.has(key)) return false;
+      taken.add(key);
       return true;
-    if (internal) return false;
-    const isWanted =
-      selectors === undefined
-        ? defaults[family].has(device)
-        : selectors.some((selector) => selector.address === undefined && matches(selector.pattern, device));
-    // Further addresses of a device would be other names for the same line.
-    const key = `${device} ${family}`;
-    if (!isWanted || taken.has(key)) return false;
-    taken.add(key);
-    return true;
+    });
+}
+
+/** All addresses that packets can be sent from: of devices that are up and have a carrier. */
+export function hostAddresses(): HostAddress[] {
+  const states = addressStates6(readIfThere("/proc/net/if_inet6"));
+  return Object.entries(networkInterfaces()).flatMap(([device, infos]) => {
+    const link = deviceLink(device);
+    if (link === undefined) return [];
+    return (infos ?? []).flatMap(({ address: text, family, scopeid, internal }) => {
+      const address = parseAddress(text);
+      const { isUsable, rank } = states.get(`${device} ${address}`) ?? { isUsable: true, rank: 0 };
+      if (!isUsable || (family === "IPv6" && scopeid !== 0)) return [];
+      return [{ device, family: familyOf(address), address, internal, index: link.index, rank }];
+    });
   });
 }
 
-/** All addresses that packets can be sent from. */
-export function hostAddresses(): HostAddress[] {
-  return Object.entries(networkInterfaces()).flatMap(([device, infos]) =>
-    (infos ?? [])
-      .filter(({ family, scopeid }) => family === "IPv4" || scopeid === 0)
-      .map(({ address, internal }) => {
-        const words = parseAddress(address);
-        return { device, family: familyOf(words), address: words, internal };
+/** What the kernel knows of an IPv6 address. */
+interface AddressState {
+  /** False until it is certain that nobody else has it, and when somebody has. */
+  readonly isUsable: boolean;
+  readonly rank: number;
+}
+
+const FLAG_TEMPORARY = 0x01;
+const FLAG_DAD_FAILED = 0x08;
+const FLAG_DEPRECATED = 0x20;
+const FLAG_TENTATIVE = 0x40;
+
+/**
+ * Columns: address, index of the device, length of the prefix, scope, flags, device (if6_seq_show in the kernel). By
+ * device and address. An address that stays is better than one that will be another tomorrow, and one that leads
+ * everywhere is better than one of the site (fc00::/7) only; one that is about to go is the last resort.
+ */
+export function addressStates6(text: string): Map<string, AddressState> {
+  const rows = text.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Map(
+    rows
+      .filter((row) => row.length === 6)
+      .map(([digits, , , , flagDigits, device]) => {
+        const address = new Int32Array(Uint8Array.from(Buffer.from(digits!, "hex")).buffer);
+        const flags = Number.parseInt(flagDigits!, 16);
+        const isOfSite = /^f[cd]/.test(digits!);
+        const rank =
+          (flags & FLAG_DEPRECATED ? 4 : 0) + (isOfSite ? 2 : 0) + (flags & FLAG_TEMPORARY ? 1 : 0);
+        return [
+          `${device} ${address}`,
+          { isUsable: (flags & (FLAG_TENTATIVE | FLAG_DAD_FAILED)) === 0, rank },
+        ];
       }),
   );
 }

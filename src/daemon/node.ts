@@ -9,7 +9,7 @@ import { openArena } from "../io/native.ts";
 import type { DatagramPort, TunPort } from "../io/port.ts";
 import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
-import { deviceMtu } from "./device.ts";
+import { deviceLink } from "./device.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
 import { Loop } from "./loop.ts";
 import { ETHERNET_MTU_BYTES, tunMtu } from "./mtu.ts";
@@ -118,7 +118,7 @@ export class Node {
 
   /** Whether somebody has deleted the TUN device. */
   isGone(): boolean {
-    return deviceMtu(this.tun.name) === undefined;
+    return deviceLink(this.tun.name) === undefined;
   }
 }
 
@@ -141,7 +141,7 @@ function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {
 
 function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {
   if (tun.mtu !== "auto") return tun.mtu;
-  return tunMtu(sockets.addresses, (device) => deviceMtu(device) ?? ETHERNET_MTU_BYTES);
+  return tunMtu(sockets.addresses, (device) => deviceLink(device)?.mtu ?? ETHERNET_MTU_BYTES);
 }
 
 function routerOptions(id: NodeId, name: string, tun: TunPort): RouterOptions {

@@ -83,5 +83,6 @@ function nameOf({ device, address }: HostAddress): string {
 }
 
 function isSame(one: HostAddress, other: HostAddress): boolean {
-  return one.device === other.device && one.address.every((word, i) => word === other.address[i]);
+  // A device that was removed and is there again has another index, and a socket on the first one hears nothing more.
+  return one.index === other.index && one.address.every((word, i) => word === other.address[i]);
 }

@@ -113,6 +113,10 @@ function wrongCalls(tun: number, udp: number, arena: Uint8Array): [string, strin
     ["udpReceive", "more messages than records", receive([3, 1], [5, new Int32Array(RECORD_WORDS * 3 + 15)])],
     ["udpReceive", "not a socket", receive([0, tun])],
     ["udpErrors", "not a socket", [tun, records]],
+    ["netlinkOpen", "no groups", [0]],
+    ["netlinkOpen", "negative", [-1]],
+    ["netlinkDrain", "not a socket", [tun]],
+    ["netlinkDrain", "not open", [9999]],
     ["udpSend", "more messages than the plan", [arena, plan, 2, NO_SEGMENTS]],
     ["udpSend", "huge count", [arena, new Int32Array(0), HUGE, NO_SEGMENTS]],
     ["udpSend", "half a head", [arena, new Int32Array(PLAN_HEAD - 1), 1, NO_SEGMENTS]],
@@ -287,10 +291,11 @@ export const scenarios = {
       const tun = openTun("guard0");
       const tap = native.packetOpen("guard0");
       const sockets = [4, 6].map((family) => native.udpOpen(family as 4 | 6));
-      for (const fd of [tun, ...sockets]) native.pollStart(fd, () => {});
+      const events = native.netlinkOpen(0x1);
+      for (const fd of [tun, events, ...sockets]) native.pollStart(fd, () => {});
       await sleep(0);
-      for (const fd of [tun, ...sockets]) native.pollStop(fd);
-      for (const fd of [tun, tap, ...sockets]) native.closeDescriptor(fd);
+      for (const fd of [tun, events, ...sockets]) native.pollStop(fd);
+      for (const fd of [tun, tap, events, ...sockets]) native.closeDescriptor(fd);
       openArena(16 << 20);
       await sleep(0);
       globalThis.gc?.();
@@ -320,6 +325,39 @@ export const scenarios = {
     native.pollStop(udp);
     native.closeDescriptor(udp);
     closeSync(file);
+    return answers;
+  },
+
+  /** What is announced while the kernel's tables change, and once more than fits has. */
+  async announcements() {
+    const ip = (...args: string[]) => execFileSync("ip", args);
+    const events = native.netlinkOpen(0x1 | 0x10 | 0x40);
+    const counts: number[] = [];
+    native.pollStart(events, () => counts.push(native.netlinkDrain(events)));
+    const announced = async (change: () => void) => {
+      counts.length = 0;
+      change();
+      await sleep(20);
+      return counts.reduce((sum, count) => sum + count, 0);
+    };
+    const answers = {
+      nothing: await announced(() => ip("link", "show")),
+      link: await announced(() => ip("link", "add", "told0", "type", "veth", "peer", "told1")),
+      address: await announced(() => ip("address", "add", "10.3.0.1/24", "dev", "told0")),
+      route: await announced(() => ip("link", "set", "told0", "up")),
+      another: await announced(() => ip("-6", "address", "add", "fd03::1/64", "dev", "lo")),
+      // More than a socket's buffer holds.
+      flood: await announced(() => {
+        const routes = Array.from(
+          { length: 3000 },
+          (_, i) => `route add 10.4.${i >> 8}.${i & 255} dev told0\n`,
+        );
+        execFileSync("ip", ["-batch", "-"], { input: routes.join("") });
+      }),
+      after: await announced(() => ip("link", "del", "told0")),
+    };
+    native.pollStop(events);
+    native.closeDescriptor(events);
     return answers;
   },
 

@@ -69,6 +69,12 @@ describe("a function of the addon", () => {
   it("takes no more answers of the network than there are records for", async () => {
     expect(await child("records")).toEqual({ none: 0, one: 1, rest: 2 });
   });
+
+  it("tells of changes in the kernel's tables, of the kinds that were asked for, also when some were lost", async () => {
+    const { nothing, another, ...told } = await child("announcements");
+    expect([nothing, another]).toEqual([0, 0]);
+    for (const [change, count] of Object.entries(told)) expect(count, change).toBeGreaterThan(0);
+  });
 });
 
 describe("what the addon opens", () => {

@@ -36,6 +36,7 @@ describe("the addon under AddressSanitizer, LeakSanitizer and UBSan", () => {
     ["native", "garbage", [1, 1000]],
     ["native", "garbage", [2, 1000]],
     ["native", "polls", []],
+    ["native", "announcements", []],
     ["native", "records", []],
     ["native", "leaks", [10]],
     ["port-contract", "datagrams", [4]],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseInterfaceSelector } from "../../../src/config/values.ts";
 import {
+  addressStates6,
   defaultDevices4,
   defaultDevices6,
   type HostAddress,
@@ -9,9 +10,9 @@ import {
 import { tunMtu } from "../../../src/daemon/mtu.ts";
 import { familyOf, formatAddress, parseAddress } from "../../../src/io/address.ts";
 
-function at(device: string, text: string): HostAddress {
+function at(device: string, text: string, rank = 0): HostAddress {
   const address = parseAddress(text);
-  return { device, address, family: familyOf(address), internal: device === "lo" };
+  return { device, address, family: familyOf(address), internal: device === "lo", index: 1, rank };
 }
 
 const HOST = [
@@ -54,6 +55,42 @@ describe("the addresses that get a socket", () => {
     ]);
     expect(selected(["127.0.0.1", "10.77.0.1"])).toEqual(["127.0.0.1"]);
   });
+});
+
+it("of several addresses the one that lasts and leads furthest is used, and none that is not certain yet", () => {
+  const row = (text: string, flags: string) => {
+    const digits = Buffer.from(parseAddress(text).buffer).toString("hex");
+    return `${digits} 02 40 00 ${flags}     eth0\n`;
+  };
+  const states = addressStates6(
+    [
+      row("2001:db8::1", "a0"),
+      row("fd00::1", "80"),
+      row("2001:db8::2", "01"),
+      row("2001:db8::3", "80"),
+      row("2001:db8::4", "40"),
+      row("2001:db8::5", "c8"),
+    ].join(""),
+  );
+  const usable = ["1", "2", "3", "4", "5"].filter(
+    (end) => states.get(`eth0 ${parseAddress(`2001:db8::${end}`)}`)!.isUsable,
+  );
+  expect(usable).toEqual(["1", "2", "3"]);
+  const host = ["2001:db8::1", "fd00::1", "2001:db8::2", "2001:db8::3"].map((text) =>
+    at("eth0", text, states.get(`eth0 ${parseAddress(text)}`)!.rank),
+  );
+  const used: string[] = [];
+  while (host.length > 0) {
+    const [best] = selectAddresses(
+      host,
+      [parseInterfaceSelector("eth0")],
+      { 4: new Set(), 6: new Set() },
+      "mpip0",
+    );
+    used.push(formatAddress(best!.address));
+    host.splice(host.indexOf(best!), 1);
+  }
+  expect(used).toEqual(["2001:db8::3", "2001:db8::2", "fd00::1", "2001:db8::1"]);
 });
 
 it("default routes are read from the kernel's tables", () => {

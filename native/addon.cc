@@ -109,6 +109,7 @@ struct Constant {
 };
 
 constexpr Constant kLayout[] = {
+    {"functionsVersion", kFunctionsVersion},
     {"planStatus", kPlanStatus},
     {"planPieces", kPlanPieces},
     {"planSocket", kPlanSocket},

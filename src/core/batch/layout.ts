@@ -6,6 +6,9 @@
  * length) pair into it, so payload is never copied in user space: plans point at where it was received.
  */
 
+/** Another number whenever a function of the addon is added or changed. */
+const FUNCTIONS_VERSION = 2;
+
 /** Words of a plan's message. */
 export const PLAN_STATUS = 0;
 export const PLAN_PIECES = 1;
@@ -58,6 +61,7 @@ export const VNET_GSO_ECN = 0x80;
 
 /** What native/addon.cc must state alike; names as there. */
 export const SHARED_LAYOUT: Readonly<Record<string, number>> = {
+  functionsVersion: FUNCTIONS_VERSION,
   planStatus: PLAN_STATUS,
   planPieces: PLAN_PIECES,
   planSocket: PLAN_SOCKET,

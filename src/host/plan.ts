@@ -49,6 +49,7 @@ export function hostItems(state: HostState): HostItem[] {
     nftItem(state, defaults.length > 0),
     ...(forwards ? [sysctlItem("net/ipv4/ip_forward", "1")] : []),
     ...(forwards && hasIpv6 ? [sysctlItem("net/ipv6/conf/all/forwarding", "1")] : []),
+    ...(state.forward ? noRedirects(tun) : []),
     ...defaults.flatMap((family) => defaultRouteItems(tun, family)),
     ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, "main")),
     ...(dns.length > 0 ? [resolverItem(tun, dns)] : []),
@@ -92,6 +93,18 @@ function ipItem(object: string, family: 4 | 6, what: string[], flags: string[], 
     undo: { kind: "ip", family, args: [object, "del", ...what] },
     remains,
   };
+}
+
+/**
+ * Peers seem to be neighbours of each other, since they are behind one device, and the kernel would tell them so. They
+ * are not, and what it tells counts against the ICMP errors that it allows itself. One of the two settings suffices for
+ * redirects to be sent, so other interfaces go on as before. For IPv6 it sends none into a TUN device.
+ */
+function noRedirects(tun: string): HostItem[] {
+  return [
+    { ...sysctlItem(`net/ipv4/conf/${tun}/send_redirects`, "0"), remains: false },
+    sysctlItem("net/ipv4/conf/all/send_redirects", "0"),
+  ];
 }
 
 function sysctlItem(key: string, value: string): HostItem {

@@ -23,7 +23,7 @@ async function send(): Promise<void> {
   for (let number = 0; number < count; ) {
     const due = Math.min(count, ((performance.now() - start) * perSecond) / 1000);
     for (; number < due; number++) {
-      message.writeUInt32BE(number);
+      message.fill(number & 0xff).writeUInt32BE(number);
       await new Promise((resolve) => socket.send(message, port, address, resolve));
     }
     await sleep(1);
@@ -33,7 +33,7 @@ async function send(): Promise<void> {
 async function receive(): Promise<void> {
   const seen = new Uint32Array(count);
   let latest = -1;
-  const counted: StreamCount = { received: 0, distinct: 0, outOfOrder: 0, longestPauseMs: 0 };
+  const counted: StreamCount = { received: 0, distinct: 0, outOfOrder: 0, changed: 0, longestPauseMs: 0 };
   let lastMs = Number.POSITIVE_INFINITY;
   socket.on("message", (message) => {
     const number = message.readUInt32BE();
@@ -42,6 +42,7 @@ async function receive(): Promise<void> {
     lastMs = nowMs;
     counted.received++;
     if (seen[number]!++ === 0) counted.distinct++;
+    if (message.subarray(4).some((byte) => byte !== (number & 0xff))) counted.changed++;
     if (number < latest) counted.outOfOrder++;
     latest = Math.max(latest, number);
   });

@@ -19,6 +19,8 @@ export interface StreamCount {
   distinct: number;
   /** Those that came behind one that was sent later. */
   outOfOrder: number;
+  /** Those that are not as they were sent. */
+  changed: number;
   longestPauseMs: number;
 }
 

@@ -62,6 +62,13 @@ table inet mpip0 {
     expect(both).toContain("sysctl net/ipv6/conf/all/forwarding 1");
   });
 
+  it("tells no peer that another one is its neighbour", () => {
+    const commands = applied(state({ forward: true }));
+    expect(commands).toContain("sysctl net/ipv4/conf/mpip0/send_redirects 0");
+    expect(commands).toContain("sysctl net/ipv4/conf/all/send_redirects 0");
+    expect(applied(state({ exit: true })).join()).not.toContain("redirect");
+  });
+
   it("is a way out for the peers where it is asked for, who are kept apart all the same", () => {
     const commands = applied(state({ exit: true }));
     expect(commands).toContain("sysctl net/ipv4/ip_forward 1");
@@ -104,7 +111,7 @@ nameserver fd77::2
 
   it("can be undone, and what outlives the device is known", () => {
     const items = hostItems(state({ forward: true, routes: ["0.0.0.0/0", "10.9.0.0/16"] }));
-    const undo = items.filter(({ remains }) => !remains).map((item) => text(item.undo));
+    const undo = items.filter(({ remains }) => !remains).flatMap(({ undo }) => (undo ? text(undo) : []));
     expect(undo.map((command) => command.replace(/\d{6,}/, "T"))).toEqual([
       "ip -4 address del 10.77.0.1/24 dev mpip0",
       "ip -4 route del 0.0.0.0/0 dev mpip0 table T",
@@ -113,6 +120,7 @@ nameserver fd77::2
     expect(items.filter(({ remains }) => remains).map(({ id }) => id.replace(/\d{6,}/, "T"))).toEqual([
       "nft mpip0",
       "sysctl net/ipv4/ip_forward",
+      "sysctl net/ipv4/conf/all/send_redirects",
       "sysctl net/ipv4/conf/all/src_valid_mark",
       "rule 4 priority 31990 lookup main suppress_prefixlength 0",
       "rule 4 priority 31991 not fwmark 0x6d70 lookup T",

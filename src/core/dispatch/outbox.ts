@@ -4,6 +4,9 @@ import { Plan } from "../batch/plan.ts";
 /** Pieces that a datagram may have: headers, payload, control block. */
 const DATAGRAM_PIECES = 3;
 
+/** The number of a destination that has none. */
+export const NOBODY = -1;
+
 /**
  * The datagrams that leave in one call, in their order. Datagrams of one size to one destination that follow each other
  * become one message (UDP_SEGMENT), the last of which may be shorter. An empty one is a message of its own: in another
@@ -11,8 +14,8 @@ const DATAGRAM_PIECES = 3;
  */
 export class Outbox {
   readonly plan: Plan;
-  /** Whom the message begun last goes to, as the caller numbers its destinations; -1 when none is open. */
-  private destination = -1;
+  /** Whom the message begun last goes to, as the caller numbers its destinations; NOBODY when none is open. */
+  private destination = NOBODY;
   private tos = 0;
   private segmentBytes = 0;
   private messageBytes = 0;
@@ -25,12 +28,7 @@ export class Outbox {
 
   clear(): void {
     this.plan.clear();
-    this.destination = -1;
-  }
-
-  /** The next datagram is a message of its own. */
-  close(): void {
-    this.destination = -1;
+    this.destination = NOBODY;
   }
 
   /** Whether the plan has room for another datagram. */
@@ -40,7 +38,7 @@ export class Outbox {
 
   /**
    * Begins a datagram of `bytes` bytes; its pieces follow through `plan.piece`. `to` and `toIndex` are the address
-   * words that belong to `destination`.
+   * words that belong to `destination`; one that has no number is NOBODY, and its datagram a message of its own.
    */
   datagram(
     destination: number,
@@ -53,6 +51,7 @@ export class Outbox {
   ): void {
     if (
       destination === this.destination &&
+      destination !== NOBODY &&
       tos === this.tos &&
       !this.shorter &&
       bytes > 0 &&

@@ -1,4 +1,5 @@
 import type { PathSlot } from "../base/ids.ts";
+import { NOBODY } from "../dispatch/outbox.ts";
 import { BodyWriter } from "../wire/body-writer.ts";
 import {
   ControlBlock,
@@ -57,7 +58,7 @@ export class ControlSender {
     block.path = PATH_NONE;
     block.feedbackPath = PATH_NONE;
     block.sequence = 0;
-    this.finish(-1, socket, to, toIndex, port, nowUs);
+    this.finish(NOBODY, socket, to, toIndex, port, nowUs);
   }
 
   /** Sends what was begun on a path. */
@@ -90,8 +91,6 @@ export class ControlSender {
     context.scratch = bodyAt + bytes;
     outbox.datagram(path, socket, to, toIndex, port, 0, bytes);
     outbox.plan.piece(bodyAt, bytes);
-    // Packets without a path have different receivers, which their number does not tell.
-    if (path < 0) outbox.close();
   }
 
   /** A socket by which an address can be reached, if any: one of its family. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MESSAGE_MAX_BYTES, PIECES_MAX, PLAN_HEAD, SEGMENTS_MAX } from "../../../../src/core/batch/layout.ts";
-import { OUTBOX_MIN_WORDS, Outbox } from "../../../../src/core/dispatch/outbox.ts";
+import { NOBODY, OUTBOX_MIN_WORDS, Outbox } from "../../../../src/core/dispatch/outbox.ts";
 import { planMessages } from "../../../helpers/plan-messages.ts";
 
 const ADDRESSES = Int32Array.of(0, 0, -65536, 0x0100007f, 0, 0, -65536, 0x0200007f);
@@ -41,6 +41,12 @@ describe("the outbox", () => {
     const sender = new Sender();
     for (let i = 0; i < 5; i++) sender.send(1000);
     expect(sender.messages()).toEqual([[1000, 5000]]);
+  });
+
+  it("makes no message of datagrams to receivers without a number, who may be any", () => {
+    const { outbox } = new Sender();
+    for (const port of [1, 2]) outbox.datagram(NOBODY, 10, ADDRESSES, 0, port, 0, 100);
+    expect(planMessages(outbox.plan).map(({ port }) => port)).toEqual([1, 2]);
   });
 
   it("lets the last datagram of a message be shorter", () => {

@@ -108,6 +108,7 @@ describe("the control socket", () => {
 
   it("cuts off a reader that takes nothing, having made one answer for it", async () => {
     const { socket } = open();
+    const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.pause();
     const ask = '{"jsonrpc":"2.0","id":1,"method":"big"}\n';
     socket.write(ask.repeat(50));
@@ -120,7 +121,8 @@ describe("the control socket", () => {
     socket.on("data", (chunk) => {
       received += chunk.length;
     });
-    await new Promise((resolve) => socket.once("close", resolve).resume());
+    socket.resume();
+    await closed;
     expect(received).toBeLessThan(BIG.length);
   });
 

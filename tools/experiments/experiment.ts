@@ -1,3 +1,4 @@
+import type { Section } from "./report/chart.ts";
 import type { DaemonReports, Variant, WayKind } from "./ways.ts";
 
 /** Something that is measured again and again. */
@@ -11,8 +12,8 @@ export interface Experiment {
   conditions: readonly string[];
   /** Gives every run to `record` as soon as it is there. */
   measure(options: RunOptions, record: (run: Run) => void): Promise<void>;
-  /** What is printed at the end. */
-  summary(runs: readonly Run[]): string;
+  /** What is shown of the runs, in the terminal (the tables) and on a page. */
+  report(runs: readonly Run[]): Section[];
 }
 
 export interface RunOptions {

@@ -74,12 +74,15 @@ export const runCommand: CommandModule<object, RunArguments> = {
   handler: async (args) => {
     const experiment = EXPERIMENTS.find(({ name }) => name === args.name)!;
     const options = runOptions(experiment, args);
-    const results = new ResultsFile(args.out, experiment.name, commandLine());
+    const file = new ResultsFile(args.out, experiment.name, commandLine());
     await experiment.measure(options, (run) => {
-      results.add(run);
+      file.add(run);
       process.stderr.write(`${progress(run)}\n`);
     });
-    process.stdout.write(`\n${experiment.summary(results.runs)}\n${results.path}\n`);
+    const { writeReport, reportText } = await import("./report/report.ts");
+    const page = file.path.replace(/json$/, "html");
+    writeReport([file.results], { page });
+    process.stdout.write(`${reportText([file.results])}\n${file.path}\n${page}\n`);
   },
 };
 

@@ -50,9 +50,11 @@ export async function transfer(
     }),
   );
   const mpip = await daemonReports(way);
+  // What is left at the end is too short to say anything.
+  const intervals = result.intervals.filter(({ startS, endS }) => endS - startS > INTERVAL_MS / 2000);
   const received = {
-    atS: result.intervals.map(({ endS }) => endS),
-    values: result.intervals.map(({ bitsPerS }) => bitsPerS / 1e6),
+    atS: intervals.map(({ endS }) => endS),
+    values: intervals.map(({ bitsPerS }) => bitsPerS / 1e6),
   };
   return {
     congestion: result.congestion ?? congestion,

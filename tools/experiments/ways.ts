@@ -59,6 +59,11 @@ export function singleWay(i: number): Way {
   };
 }
 
+/** By its name. */
+export function isSingle(way: string): boolean {
+  return way.startsWith("link ");
+}
+
 export const mptcpWay: Way = {
   name: "MPTCP",
   kind: "mptcp",

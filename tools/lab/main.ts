@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import yargs, { type Argv } from "yargs";
 import { hideBin } from "yargs/helpers";
+import { reportCommand } from "../experiments/report-command.ts";
 import { runCommand } from "../experiments/run-command.ts";
 import { DescriptionError } from "./description.ts";
 import { readDescription } from "./description-file.ts";
@@ -87,6 +88,7 @@ await yargs(hideBin(process.argv))
     async ({ lab }) => stats(attach(lab)),
   )
   .command(runCommand)
+  .command(reportCommand)
   .command("list", "the labs that are running", {}, list)
   .command("sweep", "remove what labs of killed processes left behind", {}, sweepAll)
   .demandCommand(1, "say what to do")

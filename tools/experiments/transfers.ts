@@ -1,0 +1,32 @@
+import type { Run, RunOptions } from "./experiment.ts";
+import { upNetwork } from "./network.ts";
+import type { Profile } from "./profiles.ts";
+import { transferOver } from "./transfer.ts";
+import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
+
+/** One transfer after the other over each of the ways, and that again and again, over each of the profiles. */
+export async function measureTransfers(
+  experiment: string,
+  profiles: readonly Profile[],
+  options: RunOptions,
+  record: (run: Run) => void,
+  waysOf: (profile: Profile, options: RunOptions) => readonly Way[] = standardWays,
+): Promise<void> {
+  for (const profile of profiles.filter(({ name }) => options.conditions.includes(name))) {
+    await using network = await upNetwork(profile.lines);
+    const ways = waysOf(profile, options).filter(({ kind }) => options.kinds.includes(kind));
+    for (const congestion of options.congestions) {
+      for (let repeat = 1; repeat <= options.repeats; repeat++) {
+        for (const way of ways) {
+          const measured = await transferOver(network, way, { ...options, congestion });
+          record({ experiment, condition: profile.name, way: way.name, repeat, ...measured });
+        }
+      }
+    }
+  }
+}
+
+/** Each line alone, MPTCP, and all that is asked for of mpip, in the order in which they take turns. */
+export function standardWays({ lines }: Profile, { variants }: RunOptions): Way[] {
+  return [...lines.map((_, i) => singleWay(i)), mptcpWay, ...variants.map(mpipWay)];
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { doctor } from "./commands/doctor.ts";
 import { down } from "./commands/down.ts";
 import { paths } from "./commands/paths.ts";
 import { peers } from "./commands/peers.ts";
@@ -20,6 +21,7 @@ await yargs(hideBin(process.argv))
   .command(paths)
   .command(sessions)
   .command(peers)
+  .command(doctor)
   .demandCommand(1, "say what to do")
   .strict()
   .version(packageVersion())

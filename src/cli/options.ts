@@ -1,6 +1,7 @@
 import type { Argv } from "yargs";
 
 export const RUN_DIRECTORY = "/run/mpip";
+export const CONFIG_PATH = "/etc/mpip.yaml";
 
 export interface DaemonArguments {
   tun: string | undefined;

@@ -149,7 +149,8 @@ function readIfThere(path: string): string {
   }
 }
 
-function matches(pattern: string, name: string): boolean {
+/** Whether a name is meant by one in which `*` and `?` stand for others. */
+export function matches(pattern: string, name: string): boolean {
   const source = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
     .replaceAll("*", ".*")

@@ -9,10 +9,10 @@ import { openArena } from "../io/native.ts";
 import type { DatagramPort, TunPort } from "../io/port.ts";
 import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
-import { deviceLink } from "./device.ts";
+import { deviceLink, deviceMtu } from "./device.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
 import { Loop } from "./loop.ts";
-import { ETHERNET_MTU_BYTES, tunMtu } from "./mtu.ts";
+import { tunMtu } from "./mtu.ts";
 import { Sockets } from "./sockets.ts";
 
 /** What keeps a node from starting, and not only from using an address. */
@@ -141,7 +141,7 @@ function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {
 
 function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {
   if (tun.mtu !== "auto") return tun.mtu;
-  return tunMtu(sockets.addresses, (device) => deviceLink(device)?.mtu ?? ETHERNET_MTU_BYTES);
+  return tunMtu(sockets.addresses, deviceMtu);
 }
 
 function routerOptions(id: NodeId, name: string, tun: TunPort): RouterOptions {

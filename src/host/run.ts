@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { HostError } from "./error.ts";
 import type { Action } from "./plan.ts";
 
@@ -108,20 +109,23 @@ async function replaceFile(action: FileAction): Promise<Failure[]> {
   }
 }
 
-interface Result {
+export interface Result {
   code: number | null;
+  stdout: string;
   stderr: string;
 }
 
-async function run(program: string, args: readonly string[], input: string): Promise<Result> {
+/** Runs `ip` or `nft`; one that is missing is a HostError. */
+export async function run(program: string, args: readonly string[], input = ""): Promise<Result> {
   // In a process group of its own, so that Ctrl-C does not end it half-way.
-  const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], detached: true });
-  const stderr = collect(child);
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const stdout = collect(child.stdout!);
+  const stderr = collect(child.stderr!);
   child.stdin!.on("error", () => {});
   child.stdin!.end(input);
   try {
     const [code] = (await once(child, "close")) as [number | null];
-    return { code, stderr: stderr() };
+    return { code, stdout: stdout(), stderr: stderr() };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const known: Record<string, string> = { ip: "install iproute2", nft: "install nftables" };
@@ -133,12 +137,12 @@ async function run(program: string, args: readonly string[], input: string): Pro
   }
 }
 
-function collect(child: ChildProcess): () => string {
+function collect(stream: Readable): () => string {
   let text = "";
-  child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+  stream.setEncoding("utf8").on("data", (chunk: string) => {
     if (text.length < OUTPUT_MAX_CHARS) text += chunk;
   });
   return () => text;
 }
 
-const OUTPUT_MAX_CHARS = 1 << 20;
+const OUTPUT_MAX_CHARS = 1 << 24;

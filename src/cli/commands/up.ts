@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, readConfig } from "../../config/parse.ts";
 import type { Daemon } from "../../daemon/daemon.ts";
 import { openLog } from "../../daemon/log.ts";
+import { CAP_NET_ADMIN, hasCapability } from "../../host/capabilities.ts";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "../error.ts";
-import { withRunDirectory } from "../options.ts";
+import { CONFIG_PATH, withRunDirectory } from "../options.ts";
 import { packageVersion } from "../version.ts";
 
 export interface UpArguments {
@@ -14,9 +14,6 @@ export interface UpArguments {
   "state-dir": string;
 }
 
-/** Bits of CapEff: capabilities(7). */
-const CAP_NET_ADMIN = 12;
-
 export const up: CommandModule<object, UpArguments> = {
   command: "up",
   describe: "run a node in the foreground, until Ctrl-C, SIGTERM or mpip down",
@@ -25,7 +22,7 @@ export const up: CommandModule<object, UpArguments> = {
       .option("config", {
         alias: "c",
         type: "string",
-        default: "/etc/mpip.yaml",
+        default: CONFIG_PATH,
         describe: "configuration file",
       })
       .option("check", { type: "boolean", default: false, describe: "only say what is wrong with the file" })
@@ -75,12 +72,6 @@ async function run(args: UpArguments, config: Config): Promise<void> {
   if (ending) await daemon.stop();
   await daemon.ended;
   if (daemon.failed) process.exitCode = EXIT_FAILED;
-}
-
-/** Of this process, now. */
-function hasCapability(bit: number): boolean {
-  const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
-  return ((BigInt(`0x${digits}`) >> BigInt(bit)) & 1n) === 1n;
 }
 
 function counted({ peers, rules }: Config): string {

@@ -40,6 +40,8 @@ export const FIELD_NACK = 15;
 export const FIELD_COUNT = 16;
 
 export const PROTOCOL_VERSION = 1;
+/** No node speaks it: who asks with it wants to know whether anybody is there, and is refused by all. */
+export const VERSION_NONE = 0;
 
 export const REFUSAL_NODE_ID_CLASH = 1;
 export const REFUSAL_NOT_CONFIGURED = 2;

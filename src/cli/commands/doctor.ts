@@ -1,0 +1,67 @@
+import type { Argv, CommandModule } from "yargs";
+import { ControlClient } from "../../control/client.ts";
+import { controlPath } from "../../control/path.ts";
+import type { PathView, StatusView } from "../../control/views.ts";
+import type { DaemonReport } from "../../doctor/doctor.ts";
+import type { Finding } from "../../doctor/finding.ts";
+import { CAP_NET_ADMIN, hasCapability } from "../../host/capabilities.ts";
+import { isRunning, Journal } from "../../host/journal.ts";
+import { daemons } from "../connect.ts";
+import { EXIT_FAILED } from "../error.ts";
+import { CONFIG_PATH, ofReport, type ReportArguments } from "../options.ts";
+import { print } from "../print.ts";
+
+interface DoctorArguments extends ReportArguments {
+  config: string | undefined;
+}
+
+export const doctor: CommandModule<object, DoctorArguments> = {
+  command: "doctor",
+  describe: "looks for what keeps a node from working, and says what to do about it",
+  builder: (command: Argv<object>) =>
+    ofReport(command).option("config", {
+      alias: "c",
+      type: "string",
+      describe: "configuration file; without it that of the running daemon, or /etc/mpip.yaml",
+    }),
+  handler: async (args) => {
+    const daemon = await running(args);
+    // The other verbs do without the native addon.
+    const { examine } = await import("../../doctor/doctor.ts");
+    const findings = await examine({
+      configPath: args.config ?? daemon?.status.config.path ?? CONFIG_PATH,
+      daemon,
+      journalOf: (tun) => new Journal(args["run-dir"], tun),
+    });
+    print(findings, args.json, findingsText);
+    if (findings.some(({ level }) => level === "bad")) process.exitCode = EXIT_FAILED;
+  },
+};
+
+/** Of the daemon that is meant; undefined where none is running. */
+async function running({ tun, "run-dir": runDir }: DoctorArguments): Promise<DaemonReport | undefined> {
+  if (!hasCapability(CAP_NET_ADMIN)) return undefined;
+  const name = daemons(runDir).find(
+    (candidate) =>
+      (tun === undefined || candidate === tun) && isRunning(new Journal(runDir, candidate).read()),
+  );
+  if (name === undefined) return undefined;
+  const client = await ControlClient.connect(controlPath(runDir, name));
+  try {
+    return { status: await client.call<StatusView>("status"), paths: await client.call<PathView[]>("paths") };
+  } finally {
+    client.close();
+  }
+}
+
+const LEVELS = { ok: "ok", warn: "warn", bad: "BAD" } as const;
+
+export function findingsText(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  return findings
+    .map(({ check, level, text, advice }) => {
+      const what = advice === undefined ? text : `${text}; ${advice}`;
+      return `${LEVELS[level].padEnd(4)}  ${check.padEnd(width)}  ${what}\n`;
+    })
+    .join("");
+}

@@ -1,0 +1,215 @@
+import { formatPrefix, type InterfaceSelector } from "../config/values.ts";
+import type { Prefix } from "../core/dispatch/rule-spec.ts";
+import { deviceMtu } from "../daemon/device.ts";
+import { type HostAddress, matches } from "../daemon/interfaces.ts";
+import { tunMtu } from "../daemon/mtu.ts";
+import { readSysctl, run } from "../host/run.ts";
+import { MARK_TEXT } from "../host/state.ts";
+import { formatAddress } from "../io/address.ts";
+import { bad, type Finding, ok, warn } from "./finding.ts";
+
+/** Where a peer can be reached. */
+export interface Target {
+  readonly peer: string;
+  readonly family: 4 | 6;
+  readonly address: string;
+  readonly port: number;
+}
+
+const STRICT = 1;
+const IPV6_MIN_MTU_BYTES = 1280;
+
+/** Which lines are used, and why others that are meant are not. */
+export async function interfaceFindings(
+  lines: readonly HostAddress[],
+  selectors: readonly InterfaceSelector[] | undefined,
+  targets: readonly Target[],
+): Promise<Finding[]> {
+  const idle = await idleFindings(lines, selectors ?? []);
+  if (lines.length === 0) {
+    return [
+      ...idle,
+      bad(
+        "interfaces",
+        "there is no interface to use: none has an address and a default route",
+        "name some under interfaces in the configuration",
+      ),
+    ];
+  }
+  const unreached = targets.filter(({ family }) => !lines.some((line) => line.family === family));
+  return [
+    ...lines.map(({ device, address }) => ok("interfaces", `${device}: ${formatAddress(address)}`)),
+    ...idle,
+    ...unreached.map(({ peer, family, address }) =>
+      warn(
+        "interfaces",
+        `no interface in use has an IPv${family} address, which ${address} of ${peer} needs`,
+        `give one an address, or take that endpoint out`,
+      ),
+    ),
+  ];
+}
+
+interface Device {
+  readonly ifname: string;
+  readonly flags: readonly string[];
+}
+
+/** What is named in the configuration and not used. */
+async function idleFindings(
+  lines: readonly HostAddress[],
+  selectors: readonly InterfaceSelector[],
+): Promise<Finding[]> {
+  const { stdout } = await run("ip", ["-json", "link", "show"]);
+  const devices: Device[] = JSON.parse(stdout);
+  return selectors.flatMap((selector): Finding[] => {
+    if (selector.address !== undefined) {
+      const text = formatAddress(selector.address);
+      const isUsed = lines.some((line) => formatAddress(line.address) === text);
+      return isUsed ? [] : [bad("interfaces", `no interface has the address ${text}`, "name another one")];
+    }
+    const { pattern } = selector;
+    const meant = devices.filter(({ ifname }) => matches(pattern, ifname));
+    if (meant.length === 0) {
+      return [bad("interfaces", `no interface is called ${pattern}`, "see ip link, and correct the name")];
+    }
+    return meant
+      .filter(({ ifname }) => !lines.some(({ device }) => device === ifname))
+      .map(({ ifname, flags }) => {
+        if (!flags.includes("UP")) return bad("interfaces", `${ifname} is down`, `ip link set ${ifname} up`);
+        if (!flags.includes("LOWER_UP")) {
+          const advice = "look at the cable, the modem or the other end";
+          return bad("interfaces", `${ifname} has no carrier`, advice);
+        }
+        return bad("interfaces", `${ifname} has no address`, "give it one, or start what gets it one (DHCP)");
+      });
+  });
+}
+
+/** Do packets to each peer leave by each line, and may their answers come back by it? */
+export async function routeFindings(
+  lines: readonly HostAddress[],
+  targets: readonly Target[],
+  marksArrivals: boolean,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const line of lines) {
+    const fitting = targets.filter(({ family }) => family === line.family);
+    for (const target of fitting) findings.push(await routeFinding(line, target));
+    if (line.family === 4) findings.push(...(await filterFindings(line, fitting, marksArrivals)));
+  }
+  return findings;
+}
+
+interface Route {
+  readonly dst?: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+}
+
+async function routeFinding(line: HostAddress, { peer, address }: Target): Promise<Finding> {
+  const { device, family } = line;
+  const from = formatAddress(line.address);
+  const [route] = await routeGet(family, [
+    "fibmatch",
+    address,
+    "from",
+    from,
+    "oif",
+    device,
+    "mark",
+    MARK_TEXT,
+  ]);
+  if (route?.dev === device) {
+    const via = route.gateway === undefined ? "directly" : `via ${route.gateway}`;
+    return ok("routes", `${device}: ${address} (${peer}) ${via}`);
+  }
+  return bad(
+    "routes",
+    `${device}: there is no route to ${address} (${peer}) over it`,
+    `add one: ip -${family} route add default via GATEWAY dev ${device} metric 3000`,
+  );
+}
+
+/** The kernel drops what comes in by another interface than the answer would leave by. */
+async function filterFindings(
+  line: HostAddress,
+  targets: readonly Target[],
+  marksArrivals: boolean,
+): Promise<Finding[]> {
+  const { device } = line;
+  const names = ["all", device];
+  const values = await Promise.all(names.map((name) => readSysctl(`net/ipv4/conf/${name}/rp_filter`)));
+  if (Math.max(...values.map(Number)) !== STRICT) return [ok("rp_filter", `${device}: not strict`)];
+  const mark = marksArrivals ? ["mark", MARK_TEXT] : [];
+  for (const { peer, address } of targets) {
+    const [route] = await routeGet(4, [address, "from", formatAddress(line.address), ...mark]);
+    if (route?.dev === device) continue;
+    return [
+      bad(
+        "rp_filter",
+        `${device}: strict, so packets of ${address} (${peer}) are dropped: the kernel expects them from ${route?.dev ?? "nowhere"}`,
+        `sysctl -w net.ipv4.conf.${device}.rp_filter=2`,
+      ),
+    ];
+  }
+  return [ok("rp_filter", `${device}: strict, and the peers are expected there`)];
+}
+
+/** Does anything that the host has keep packets to what is behind a peer out of the tunnel? */
+export async function overlapFindings(
+  tun: string,
+  peers: readonly { readonly name: string; readonly routes: readonly Prefix[] }[],
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { name, routes } of peers) {
+    for (const prefix of routes.filter(({ bits }) => bits > 0)) {
+      const text = formatPrefix(prefix);
+      const found = await ipJson(prefix.family, ["route", "show", "table", "main", "root", text]);
+      const others = found.filter(({ dev }) => dev !== undefined && dev !== tun);
+      if (others.length === 0) continue;
+      const { dst, dev } = others[0]!;
+      findings.push(
+        bad(
+          "routes",
+          `${text} is behind ${name}, but the host has a route to ${dst} over ${dev}`,
+          "give one of the two networks other addresses, or take that prefix out of the peer's routes",
+        ),
+      );
+    }
+  }
+  return findings;
+}
+
+/** Does what comes out of the TUN device fit through the lines? */
+export function mtuFindings(
+  lines: readonly HostAddress[],
+  tun: { readonly mtu: "auto" | number; readonly address: readonly Prefix[] },
+): Finding[] {
+  return lines.map((line): Finding => {
+    const { device, family } = line;
+    const room = tunMtu([line], deviceMtu);
+    const text = `${device}: packets of up to ${room} bytes of the tunnel fit, over IPv${family}`;
+    if (tun.mtu !== "auto" && tun.mtu > room) {
+      return bad("mtu", `${text}, but tun.mtu is ${tun.mtu}`, `set tun.mtu to auto, or to ${room}`);
+    }
+    if (tun.address.some(({ family }) => family === 6) && room < IPV6_MIN_MTU_BYTES) {
+      return bad(
+        "mtu",
+        `${text}, but IPv6 in the tunnel needs ${IPV6_MIN_MTU_BYTES}`,
+        `raise the MTU of ${device}, leave it out of interfaces, or take IPv6 out of the tunnel`,
+      );
+    }
+    return ok("mtu", text);
+  });
+}
+
+function routeGet(family: 4 | 6, args: readonly string[]): Promise<Route[]> {
+  return ipJson(family, ["route", "get", ...args]);
+}
+
+/** Nothing where `ip` has no answer. */
+async function ipJson(family: 4 | 6, args: readonly string[]): Promise<Route[]> {
+  const { code, stdout } = await run("ip", [`-${family}`, "-json", ...args]);
+  return code === 0 && stdout.trim() !== "" ? JSON.parse(stdout) : [];
+}

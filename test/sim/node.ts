@@ -13,7 +13,10 @@ import {
   RECORD_SEGMENT,
   RECORD_TOS,
   RECORD_WORDS,
+  VNET_CHECKSUM_OFFSET,
+  VNET_CHECKSUM_START,
   VNET_HEADER_BYTES,
+  VNET_NEEDS_CHECKSUM,
 } from "../../src/core/batch/layout.ts";
 import type { Plan } from "../../src/core/batch/plan.ts";
 import {
@@ -23,6 +26,9 @@ import {
   Router,
   SLOT_BYTES,
 } from "../../src/core/router/router.ts";
+import { IPV4_FRAGMENT_MASK, IPV4_MIN_BYTES, PROTOCOL_TCP, PROTOCOL_UDP } from "../../src/core/wire/ipv4.ts";
+import { TCP_CHECKSUM } from "../../src/core/wire/tcp.ts";
+import { UDP_CHECKSUM } from "../../src/core/wire/udp.ts";
 import type { Clock } from "./clock.ts";
 
 /** A datagram on its way. */
@@ -106,10 +112,21 @@ export class SimNode {
     this.router.setPeers(peers, this.nowUs);
   }
 
-  /** A packet that the host sends; `segmentBytes` as the segmentation offload says it. */
-  inject(packet: Uint8Array, segmentBytes = 0): void {
+  /**
+   * A packet that the host sends; `segmentBytes` as the segmentation offload says it, and whether the checksum is the
+   * device's affair.
+   */
+  inject(packet: Uint8Array, segmentBytes = 0, leavesChecksum = true): void {
     const view = new DataView(this.arena.buffer);
     this.arena.fill(0, 0, VNET_HEADER_BYTES);
+    const checksumAt = { [PROTOCOL_TCP]: TCP_CHECKSUM, [PROTOCOL_UDP]: UDP_CHECKSUM }[packet[9]!];
+    const isPlain = packet[0] === 0x45 && (((packet[6]! << 8) | packet[7]!) & IPV4_FRAGMENT_MASK) === 0;
+    if (leavesChecksum && isPlain && checksumAt !== undefined) {
+      // The kernel leaves the checksums of its own packets to the device.
+      this.arena[0] = VNET_NEEDS_CHECKSUM;
+      view.setUint16(VNET_CHECKSUM_START, IPV4_MIN_BYTES, true);
+      view.setUint16(VNET_CHECKSUM_OFFSET, checksumAt, true);
+    }
     if (segmentBytes > 0) {
       this.arena[1] = packet[9] === 17 ? 5 : 1;
       view.setUint16(4, segmentBytes, true);

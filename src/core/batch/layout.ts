@@ -52,6 +52,8 @@ export const VNET_GSO_SIZE = 4;
 export const VNET_CHECKSUM_START = 6;
 export const VNET_CHECKSUM_OFFSET = 8;
 export const VNET_NEEDS_CHECKSUM = 1;
+/** Whoever received the packet has verified its checksum. */
+export const VNET_CHECKSUM_VALID = 2;
 export const VNET_GSO_NONE = 0;
 export const VNET_GSO_TCP4 = 1;
 export const VNET_GSO_TCP6 = 4;

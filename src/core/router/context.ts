@@ -10,6 +10,7 @@ import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
 import { RouteTable } from "./route-table.ts";
+import { Templates } from "./templates.ts";
 
 export interface NodeIdentity {
   /** The first 16 bits of the node ID, and the other 32. */
@@ -115,6 +116,7 @@ export class Context {
   readonly nodes: Nodes;
   readonly paths: Paths;
   readonly sessions: Sessions;
+  readonly templates: Templates;
   readonly availability: Availability;
   readonly routes: RouteTable;
   readonly drops = new DropCounters();
@@ -144,6 +146,7 @@ export class Context {
     this.paths = new Paths({ capacity: paths, nodes, seed });
     const templates = { bytes: arena, at: this.layout.templates };
     this.sessions = new Sessions({ capacity: sessions, nodes, seed, templates });
+    this.templates = new Templates(this.sessions, this.view);
     this.availability = new Availability({ capacity: nodes, seed });
     this.routes = new RouteTable(seed);
     const { inScratch, templates: inEnd, outScratch } = this.layout;

@@ -17,19 +17,21 @@ import {
   SESSION_KEY_WORDS,
   setReceivedKey,
 } from "../tables/session-key.ts";
+import { transportChecksumHolds } from "../wire/checksum.ts";
 import {
   BLOCK_TIMESTAMP,
   CONTROL_BLOCK_BYTES,
   ControlBlock,
   FLAG_COPY,
+  FLAG_NO_CHECKSUM,
   FLAG_SEQUENCED,
   KIND_COUNT,
   KIND_DATA_COMPACT,
   KIND_DATA_FULL,
 } from "../wire/control-block.ts";
-import { decapsulatedEcn, ECN_MASK } from "../wire/ecn.ts";
+import { decapsulatedEcn, ECN_MASK, setEcn } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
-import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
+import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SEQUENCE, TCP_SYN, tcpHeaderBytes } from "../wire/tcp.ts";
 import { UDP_BYTES, UDP_DESTINATION, UDP_SOURCE } from "../wire/udp.ts";
 import { type Context, HELD_BLOCK_BYTES, LOCALS_MAX, SLOT_BYTES } from "./context.ts";
@@ -37,6 +39,9 @@ import { CopyFilter } from "./copy-filter.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Peering } from "./peering.ts";
 import { Spread } from "./spread.ts";
+
+/** A packet that is held has one byte for its tag (acceptTcp). */
+const HELD_TAG_MAX = 0xff;
 
 /** What one socket has received: message i lies at `slotsAt` + i * SLOT_BYTES. */
 export interface NetInput {
@@ -80,8 +85,8 @@ export class Inbound {
     this.reorder = new ReorderBuffer(
       context.view,
       {
-        release: (session, ecn, at, headerBytes, payloadBytes) =>
-          this.writeTcp(session as SessionSlot, ecn, at, headerBytes, payloadBytes),
+        release: (session, tag, at, headerBytes, payloadBytes) =>
+          this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes),
         evidence: (session) =>
           this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
         holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
@@ -220,7 +225,7 @@ export class Inbound {
     const { context, block } = this;
     const { sessions, view } = context;
     const session = sessions.findId(node, block.session);
-    if (session === NONE || sessions.templateBytes[session] === 0) return false;
+    if (session === NONE || !context.templates.has(session)) return false;
     const bytes = block.userBytes;
     const nowMs = this.nowUs / 1000;
     const ecn = this.outerTos & ECN_MASK;
@@ -230,15 +235,18 @@ export class Inbound {
       if (headerBytes === 0) return false;
       const flags = view.getUint8(at + TCP_FLAGS);
       sessions.handleReceived(session, block.session, 1, ipBytes + bytes, flags, nowMs);
+      context.templates.noteReceived(session, block.session, true, nowMs);
+      if ((block.flags & FLAG_NO_CHECKSUM) === 0 && !this.hasRightChecksum(session, at, bytes)) return false;
       this.acceptTcp(session, flags, ecn, at, headerBytes, bytes - headerBytes);
       return true;
     }
     sessions.handleReceived(session, block.session, 1, ipBytes + UDP_BYTES + bytes, 0, nowMs);
+    context.templates.noteReceived(session, block.session, true, nowMs);
     this.makeRoom();
     const keyAt = sessions.keyAt(session);
     view.setUint16(this.udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
     view.setUint16(this.udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
-    context.writer.udp(session, sessions.templateAt(session), ipBytes, this.udpAt, at, bytes, ecn);
+    context.writer.udp(session, context.templates.fresh(session), ipBytes, this.udpAt, at, bytes, ecn);
     return true;
   }
 
@@ -269,38 +277,59 @@ export class Inbound {
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
     const flags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
     sessions.handleReceived(session, block.session, 1, bytes, flags, this.nowUs / 1000);
-    if (flow.compactable && sessions.templateBytes[session] === 0) {
-      sessions.setTemplate(session, context.bytes, flow.ipAt, flow.ipBytes);
-    }
-    const { writer } = context;
-    if (isTcp && flow.compactable) {
+    context.templates.noteReceived(session, block.session, false, this.nowUs / 1000);
+    context.templates.learn(session, block.session, flow, context.bytes);
+    if (!this.mayBeRewritten()) {
+      this.makeRoom();
+      if (ecn !== (flow.tos & ECN_MASK)) setEcn(view, at, ecn);
+      context.writer.whole(at, bytes);
+    } else if (!isTcp) {
+      this.writeUdp(session, ecn, at);
+    } else if (context.templates.matches(session, flow)) {
       this.acceptTcp(session, flags, ecn, flow.transportAt, flow.transportBytes, flow.payloadBytes);
-      return true;
-    }
-    this.makeRoom();
-    if (isTcp) {
-      writer.tcp(
-        session,
-        at,
-        flow.ipBytes,
-        flow.transportAt,
-        flow.transportBytes,
-        flow.payloadAt,
-        flow.payloadBytes,
-        ecn,
-      );
-    } else if (flow.protocol === PROTOCOL_UDP && flow.compactable) {
-      writer.udp(session, at, flow.ipBytes, flow.transportAt, flow.payloadAt, flow.payloadBytes, ecn);
     } else {
-      writer.whole(at, bytes);
+      const headerBytes = flow.ipBytes + flow.transportBytes;
+      this.acceptTcp(session, flags, ecn | flow.ipBytes, at, headerBytes, flow.payloadBytes);
     }
     return true;
   }
 
+  /**
+   * Whether the lengths and the transport checksum of the packet in `flow` may be set anew: where the checksum was left
+   * out they must be, and where it is right nobody can tell.
+   */
+  private mayBeRewritten(): boolean {
+    const { block, flow } = this;
+    const { protocol, ipAt, transportAt, transportBytes, payloadBytes, compactable } = flow;
+    if (transportBytes === 0) return false;
+    if (block.flags & FLAG_NO_CHECKSUM) return true;
+    const bytes = transportBytes + payloadBytes;
+    return compactable && transportChecksumHolds(this.context.view, ipAt, protocol, transportAt, bytes);
+  }
+
+  /** Of `bytes` bytes of TCP that came without their IP header. */
+  private hasRightChecksum(session: SessionSlot, at: number, bytes: number): boolean {
+    const { sessions, view } = this.context;
+    return transportChecksumHolds(view, sessions.templateAt(session), PROTOCOL_TCP, at, bytes);
+  }
+
+  /** The datagram in `flow`, which came with its headers, with those. */
+  private writeUdp(session: SessionSlot, ecn: number, at: number): void {
+    const { context, flow } = this;
+    const { writer } = context;
+    // What has another header than its neighbours must not be merged with them.
+    const isAlone = !context.templates.matches(session, flow);
+    this.makeRoom();
+    if (isAlone) writer.finish();
+    writer.udp(session, at, flow.ipBytes, flow.transportAt, flow.payloadAt, flow.payloadBytes, ecn);
+    if (isAlone) writer.finish();
+  }
+
+  /** `tag` is the ECN field and, where the IP header stands at `at` in front of the TCP header, the length of that. */
   private acceptTcp(
     session: SessionSlot,
     flags: number,
-    ecn: number,
+    tag: number,
     at: number,
     headerBytes: number,
     payloadBytes: number,
@@ -311,15 +340,15 @@ export class Inbound {
       this.generations[session] = generation;
       reorder.forget(session);
     }
-    const start = this.context.view.getInt32(at + TCP_SEQUENCE);
+    const start = this.context.view.getInt32(at + (tag & ~ECN_MASK) + TCP_SEQUENCE);
     const length = payloadBytes + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
     if (flags & TCP_SYN) reorder.resync(session, (start + length) | 0);
     if (flags & (TCP_SYN | TCP_RST) || length === 0) {
-      this.writeTcp(session, ecn, at, headerBytes, payloadBytes);
+      this.writeTcp(session, tag, at, headerBytes, payloadBytes);
       return;
     }
-    if (!this.dispatch.ordersReceived(session, PROTOCOL_TCP)) {
-      this.writeTcp(session, ecn, at, headerBytes, payloadBytes);
+    if (!this.dispatch.ordersReceived(session, PROTOCOL_TCP) || tag > HELD_TAG_MAX) {
+      this.writeTcp(session, tag, at, headerBytes, payloadBytes);
       return;
     }
     const end = (start + length) | 0;
@@ -329,7 +358,7 @@ export class Inbound {
       end,
       this.block.timestampUs,
       this.nowUs,
-      ecn,
+      tag,
       at,
       headerBytes,
       payloadBytes,
@@ -338,17 +367,27 @@ export class Inbound {
 
   private writeTcp(
     session: SessionSlot,
-    ecn: number,
+    tag: number,
     at: number,
     headerBytes: number,
     payloadBytes: number,
   ): void {
     const { context } = this;
-    const { sessions, writer } = context;
+    const { sessions, templates, writer } = context;
+    const ecn = tag & ECN_MASK;
+    const payloadAt = at + headerBytes;
+    const ownBytes = tag & ~ECN_MASK;
     this.makeRoom();
-    const templateAt = sessions.templateAt(session);
-    const ipBytes = sessions.templateBytes[session]!;
-    writer.tcp(session, templateAt, ipBytes, at, headerBytes, at + headerBytes, payloadBytes, ecn);
+    if (ownBytes === 0) {
+      const ipBytes = sessions.templateBytes[session]!;
+      writer.tcp(session, templates.fresh(session), ipBytes, at, headerBytes, payloadAt, payloadBytes, ecn);
+      return;
+    }
+    // What has another header than its neighbours must not be merged with them.
+    writer.finish();
+    const tcpBytes = headerBytes - ownBytes;
+    writer.tcp(session, at, ownBytes, at + ownBytes, tcpBytes, payloadAt, payloadBytes, ecn);
+    writer.finish();
   }
 
   private makeRoom(): void {

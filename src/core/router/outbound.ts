@@ -5,6 +5,7 @@ import {
   TUN_RECORD_WORDS,
   VNET_CHECKSUM_OFFSET,
   VNET_CHECKSUM_START,
+  VNET_CHECKSUM_VALID,
   VNET_FLAGS,
   VNET_GSO_NONE,
   VNET_GSO_SIZE,
@@ -13,8 +14,7 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../batch/layout.ts";
 import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
-import { SESSION_PEER_KNOWS } from "../tables/sessions.ts";
-import { foldSum, sumBytes } from "../wire/checksum.ts";
+import { foldSum, sumBytes, transportChecksumHolds } from "../wire/checksum.ts";
 import {
   FLAG_COPY,
   FLAG_NO_CHECKSUM,
@@ -23,7 +23,6 @@ import {
   KIND_DATA_FULL,
   TRAILER_BYTES,
 } from "../wire/control-block.ts";
-import { ECN_MASK } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
 import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
@@ -43,8 +42,6 @@ export class Outbound {
   private readonly keeper: PathKeeper;
   private readonly flow = new Flow();
   private readonly key = new Int32Array(SESSION_KEY_WORDS);
-  /** Per session: what the peer's template restores, as `signature` makes it. */
-  private readonly signatures: Int32Array;
   private segments = 0;
   private segmentBytes = 0;
 
@@ -52,7 +49,6 @@ export class Outbound {
     this.context = context;
     this.dispatch = dispatch;
     this.keeper = keeper;
-    this.signatures = new Int32Array(context.limits.sessions);
   }
 
   handle(records: Int32Array, count: number, nowUs: number): void {
@@ -74,6 +70,8 @@ export class Outbound {
       drops.count(DROP["malformed-packet"], packetBytes);
       return;
     }
+    // With a wrong checksum it is carried as it is, for the destination to judge.
+    if (!this.hasSoundChecksum(at)) flow.compactable = false;
     const node = context.routes.find(flow.destination, 0);
     if (node === NONE) {
       drops.count(DROP["not-routed"], packetBytes);
@@ -88,7 +86,6 @@ export class Outbound {
         drops.count(DROP["session-table-full"], packetBytes);
         return;
       }
-      this.signatures[session] = this.signature();
     }
     const carriedBytes =
       this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
@@ -135,11 +132,13 @@ export class Outbound {
     return flow.transportBytes > 0;
   }
 
-  /** Of all that a template restores and that differs between packets of a session. */
-  private signature(): number {
-    const { flow } = this;
-    const word = (flow.ttl << 8) | (flow.tos & ~ECN_MASK) | (flow.dontFragment ? 1 : 0);
-    return flow.version === 4 ? word : Math.imul(flow.flowLabel + 1, 0x9e3779b1) ^ word;
+  /** Whether the transport checksum is right, or will be. */
+  private hasSoundChecksum(at: number): boolean {
+    const { view } = this.context;
+    const { protocol, ipAt, transportAt, transportBytes, payloadBytes } = this.flow;
+    if (view.getUint8(at + VNET_FLAGS) & (VNET_NEEDS_CHECKSUM | VNET_CHECKSUM_VALID)) return true;
+    if (transportBytes === 0) return true;
+    return transportChecksumHolds(view, ipAt, protocol, transportAt, transportBytes + payloadBytes);
   }
 
   private emit(
@@ -152,14 +151,11 @@ export class Outbound {
     nowMs: number,
   ): void {
     const { context, flow, segments } = this;
-    const { sessions, paths, trailer } = context;
-    const compact =
-      flow.compactable &&
-      (sessions.flags[session]! & SESSION_PEER_KNOWS) !== 0 &&
-      this.signatures[session] === this.signature();
+    const { sessions, paths, trailer, view } = context;
+    const compact = context.templates.restores(session, flow, nowMs);
     context.reserve(segments, segments > 1 ? flow.ipBytes + flow.transportBytes : 0);
     const kind = compact ? KIND_DATA_COMPACT : KIND_DATA_FULL;
-    const bare = flow.transportBytes > 0 ? FLAG_NO_CHECKSUM : 0;
+    const bare = flow.compactable || segments > 1 ? FLAG_NO_CHECKSUM : 0;
     const feedback = paths.pollFeedback(node);
     trailer.prepare(
       kind | flags | bare,
@@ -177,21 +173,15 @@ export class Outbound {
     const overhead = headerBytes + TRAILER_BYTES;
     const sequence = paths.handleSent(path, segments, flow.payloadBytes + segments * overhead, nowMs);
     this.keeper.noteData(path, nowMs);
-    if (segments === 1) this.emitWhole(at, path, headerBytes, sequence, timestamp);
+    if (bare === 0 && view.getUint8(at + VNET_FLAGS) & VNET_NEEDS_CHECKSUM) this.complete(at);
+    if (segments === 1) this.emitWhole(path, headerBytes, sequence, timestamp);
     else this.emitSegments(path, compact, headerBytes, sequence, timestamp);
   }
 
   /** The packet as it is, without the headers that a template restores. */
-  private emitWhole(
-    at: number,
-    path: PathSlot,
-    headerBytes: number,
-    sequence: number,
-    timestamp: number,
-  ): void {
+  private emitWhole(path: PathSlot, headerBytes: number, sequence: number, timestamp: number): void {
     const { context, flow } = this;
     const { view, outbox } = context;
-    if (flow.transportBytes === 0 && view.getUint8(at + VNET_FLAGS) & VNET_NEEDS_CHECKSUM) this.complete(at);
     const trailerAt = context.scratch;
     const trailerBytes = context.trailer.write(view, trailerAt, sequence, timestamp);
     context.scratch = trailerAt + trailerBytes;
@@ -267,10 +257,12 @@ export class Outbound {
     );
   }
 
-  /** Completes a checksum that the kernel left to the device, where the receiver could not know that it is missing. */
+  /** Completes a checksum that the kernel left to the device, where the receiver does not. */
   private complete(at: number): void {
     const { view } = this.context;
     const { flow } = this;
+    // Of several copies the first has done it.
+    view.setUint8(at + VNET_FLAGS, 0);
     const start = view.getUint16(at + VNET_CHECKSUM_START, true);
     const field = start + view.getUint16(at + VNET_CHECKSUM_OFFSET, true);
     if (field + 2 > flow.packetBytes) return;

@@ -258,6 +258,11 @@ export class Sessions {
     return (this.byKey.keys[slot * SESSION_KEY_WORDS + KEY_NODE]! >>> 8) as NodeSlot;
   }
 
+  /** Whether we have chosen the session's ID. */
+  isOwnId(slot: SessionSlot): boolean {
+    return this.ids.isOurs(this.node(slot), this.id(slot));
+  }
+
   id(slot: SessionSlot): number {
     return this.byId.keys[2 * slot + 1]!;
   }

@@ -1,5 +1,6 @@
-import { IPV4_CHECKSUM, IPV4_SOURCE } from "./ipv4.ts";
+import { IPV4_CHECKSUM, IPV4_SOURCE, PROTOCOL_UDP } from "./ipv4.ts";
 import { IPV6_SOURCE } from "./ipv6.ts";
+import { UDP_CHECKSUM } from "./udp.ts";
 
 /**
  * The Internet checksum (RFC 1071). A sum is a plain number that is folded at the end: the words of the longest packet
@@ -30,6 +31,25 @@ export function setIpv4Checksum(view: DataView, at: number, headerBytes: number)
 /** The sum of the IPv4 pseudo-header for a transport header and payload of `length` bytes. */
 export function sumIpv4Pseudo(view: DataView, ipAt: number, protocol: number, length: number): number {
   return sumBytes(view, ipAt + IPV4_SOURCE, 8, protocol + length);
+}
+
+/**
+ * Whether the checksum in the TCP or UDP header at `at` is that of the `length` bytes of header and payload there, in a
+ * packet with the addresses of the IP header at `ipAt`. A UDP checksum of 0 over IPv4 means that there is none.
+ */
+export function transportChecksumHolds(
+  view: DataView,
+  ipAt: number,
+  protocol: number,
+  at: number,
+  length: number,
+): boolean {
+  const isIpv4 = view.getUint8(ipAt) >> 4 === 4;
+  if (protocol === PROTOCOL_UDP && view.getUint16(at + UDP_CHECKSUM) === 0) return isIpv4;
+  const pseudo = isIpv4
+    ? sumIpv4Pseudo(view, ipAt, protocol, length)
+    : sumIpv6Pseudo(view, ipAt, protocol, length);
+  return foldSum(sumBytes(view, at, length, pseudo)) === 0xffff;
 }
 
 /** The sum of the IPv6 pseudo-header (RFC 8200 §8.1). */

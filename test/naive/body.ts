@@ -19,7 +19,8 @@ export type PlainField =
   | { padding: number }
   | { refusal: number }
   | { version: number }
-  | { nack: { path: number; ranges: [first: number, count: number][] } };
+  | { nack: { path: number; ranges: [first: number, count: number][] } }
+  | { closed: number[] };
 
 /** A list of none is one of IPv4 addresses. */
 export function encodeBody(fields: readonly PlainField[]): Uint8Array {
@@ -58,6 +59,7 @@ function encodeField(field: PlainField): [type: number, value: number[]] {
   if ("padding" in field) return [12, new Array(field.padding).fill(0)];
   if ("refusal" in field) return [13, [field.refusal]];
   if ("version" in field) return [14, [field.version]];
+  if ("closed" in field) return [16, field.closed];
   const { path, ranges } = field.nack;
   return [15, [path, ...ranges.flatMap(([first, count]) => [...big(first, 4), ...big(count, 2)])]];
 }
@@ -74,7 +76,7 @@ export function decodeBody(body: Uint8Array): PlainField[] | null {
     const value = rest.slice(3, 3 + length);
     if (value.length < length) return null;
     rest = rest.slice(3 + length);
-    if (type < 1 || type > 15) continue;
+    if (type < 1 || type > 16) continue;
     const mayRepeat = [6, 7, 12, 15].includes(type);
     if (seen.has(type) && !mayRepeat) return null;
     seen.add(type);
@@ -122,6 +124,8 @@ function decodeField(type: number, value: number[]): PlainField | null {
       return length === 1 ? { refusal: at(0, 1) } : null;
     case 14:
       return length === 1 ? { version: at(0, 1) } : null;
+    case 16:
+      return length >= 1 && length <= 255 ? { closed: value } : null;
     default: {
       if (length % 6 !== 1) return null;
       const ranges = chunks(value.slice(1), 6).map((entry): [number, number] => [

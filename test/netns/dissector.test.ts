@@ -280,6 +280,8 @@ function shownFields(mpip: Shown): PlainField[] {
         return [{ refusal: number("refusal") }];
       case 14:
         return [{ version: number("version") }];
+      case 16:
+        return [{ closed: field.texts("mpip.closed").map(Number) }];
       case 15: {
         const counts = field.texts("mpip.nack.count").map(Number);
         const firsts = field.texts("mpip.nack.first").map(Number);

@@ -2,12 +2,20 @@ import { Rng } from "../../src/core/base/rng.ts";
 import type { Prefix } from "../../src/core/dispatch/rule-spec.ts";
 import { Clock } from "./clock.ts";
 import { Line, type LineOptions } from "./line.ts";
+import { Nat, type NatOptions } from "./nat.ts";
 import { type Datagram, SimNode } from "./node.ts";
+
+export interface LinkOptions extends LineOptions {
+  /** Between a and the link: what comes from a has the address 10.<i>.0.3 on it. */
+  nat?: NatOptions;
+}
 
 /**
  * Two nodes, a and b, joined by links of their own, one for each element of `links`:
  *
  *     a 10.<i>.0.1 ─── link i ─── 10.<i>.0.2 b         behind a: 10.99.0.1    behind b: 10.99.0.2
+ *
+ * The lower byte of a socket's number is that of its link. With a NAT anywhere b knows none of a's addresses.
  */
 export class TwoNodes {
   readonly clock = new Clock();
@@ -15,13 +23,16 @@ export class TwoNodes {
   readonly b: SimNode;
   /** By link: the lines from a to b and from b to a. */
   readonly lines: { ab: Line; ba: Line }[];
+  readonly nats: (Nat | undefined)[];
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
 
-  constructor(links: readonly LineOptions[], seed = 1) {
+  constructor(links: readonly LinkOptions[], seed = 1) {
     const rng = new Rng(seed);
     const { clock } = this;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
+    this.nats = links.map(({ nat }, i) => nat && new Nat(clock, ipv4(10, i, 0, 3), nat));
+    const isHidden = this.nats.some((nat) => nat !== undefined);
     this.a = this.node(1, "a", () => this.b, "ab");
     this.b = this.node(2, "b", () => this.a, "ba");
     for (const [node, own, other] of [
@@ -34,7 +45,11 @@ export class TwoNodes {
       node.setPeers([
         {
           name: other === 1 ? "a" : "b",
-          endpoints: links.map((_, i) => ({ address: ipv4(10, i, 0, other), port: 7000 })),
+          node: { high: 0x0200, low: other },
+          endpoints:
+            other === 1 && isHidden
+              ? []
+              : links.map((_, i) => ({ address: ipv4(10, i, 0, other), port: 7000 })),
           routes: [hostRoute(10, 99, 0, other)],
         },
       ]);
@@ -53,9 +68,15 @@ export class TwoNodes {
       clockOffsetUs: id * 12_345_678,
       transmit: (socket, datagram) => {
         // Link i leads to the other's address on link i only.
-        if (!isOnLink(datagram.to.address, socket)) return;
-        this.onDatagram(name, socket, datagram);
-        this.lines[socket]![direction].carry(datagram.bytes.length + 42, () => peer().receive(datagram));
+        const link = socket & 0xff;
+        if (!isOnLink(datagram.to.address, link)) return;
+        const nat = this.nats[link];
+        const sent = direction === "ab" && nat !== undefined ? nat.out(datagram) : datagram;
+        this.onDatagram(name, link, sent);
+        this.lines[link]![direction].carry(datagram.bytes.length + 42, () => {
+          const arrived = direction === "ba" && nat !== undefined ? nat.in(sent) : sent;
+          if (arrived !== undefined) peer().receive(arrived);
+        });
       },
     });
   }

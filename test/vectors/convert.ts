@@ -5,6 +5,7 @@ import {
   Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_INSTANCE,
   FIELD_MTU,
@@ -113,6 +114,8 @@ function plainField(reader: BodyReader): PlainField {
       ]);
       return { nack: { path: reader.byte(), ranges } };
     }
+    case FIELD_CLOSED:
+      return { closed: Array.from({ length: reader.valueBytes }, (_, i) => reader.path(i)) };
     default:
       throw new Error(`type ${reader.type} is not known`);
   }
@@ -156,6 +159,7 @@ export function writeField(writer: BodyWriter, field: PlainField): boolean {
   if ("padding" in field) return writer.padTo(writer.bytes + 3 + field.padding);
   if ("refusal" in field) return writer.refusal(field.refusal);
   if ("version" in field) return writer.version(field.version);
+  if ("closed" in field) return writer.closed(Uint8Array.from(field.closed), field.closed.length);
   const { path, ranges } = field.nack;
   return writer.nack(path) && ranges.every(([first, count]) => writer.range(first | 0, count));
 }

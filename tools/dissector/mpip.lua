@@ -42,6 +42,7 @@ local TYPES = {
   [13] = "Refusal",
   [14] = "Version",
   [15] = "NACK ranges",
+  [16] = "Closed paths",
 }
 
 local REFUSALS = {
@@ -101,6 +102,7 @@ local f = {
   nack_path = ProtoField.uint8("mpip.nack.path", "Path ID"),
   nack_first = ProtoField.uint32("mpip.nack.first", "First path sequence number"),
   nack_count = ProtoField.uint16("mpip.nack.count", "Count"),
+  closed = ProtoField.uint8("mpip.closed", "Path ID"),
 }
 mpip.fields = f
 
@@ -225,6 +227,16 @@ local READERS = {
       for at = 1, value:len() - 6, 6 do
         tree:add(f.nack_first, value(at, 4))
         tree:add(f.nack_count, value(at + 4, 2))
+      end
+    end,
+  },
+  [16] = {
+    valid = function(length)
+      return length >= 1 and length <= 255
+    end,
+    show = function(tree, value)
+      for at = 0, value:len() - 1 do
+        tree:add(f.closed, value(at, 1))
       end
     end,
   },

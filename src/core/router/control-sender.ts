@@ -14,6 +14,10 @@ import type { Context, Local } from "./context.ts";
 
 /** A body that fits every path. */
 const BODY_MAX_BYTES = 1200;
+/** So long is a query: its answer, which is not to be longer, has room for the name and most lists of addresses. */
+const QUERY_BYTES = 400;
+/** So long is a probe: as its answer, which says where it came from. */
+export const PROBE_BYTES = 32;
 
 /** Puts control packets into the plan: `begin`, fields through `body`, then one of the `send` methods. */
 export class ControlSender {
@@ -28,27 +32,57 @@ export class ControlSender {
     this.block.nodeLow = context.node.idLow;
   }
 
-  begin(): BodyWriter {
-    this.context.reserve(1, BODY_MAX_BYTES);
+  begin(maxBytes = BODY_MAX_BYTES): BodyWriter {
+    this.context.reserve(1, maxBytes);
     this.bodyAt = this.context.scratch;
-    this.body.begin(this.context.view, this.bodyAt, this.bodyAt + BODY_MAX_BYTES);
+    this.body.begin(this.context.view, this.bodyAt, this.bodyAt + maxBytes);
     return this.body;
   }
 
-  /** What a query and its confirmation tell of this node. */
-  introduce(nonceHigh: number, nonceLow: number): void {
-    const { node, locals } = this.context;
-    const { body } = this;
-    body.version(PROTOCOL_VERSION);
-    body.nonce(nonceHigh, nonceLow);
-    body.instance(node.instanceHigh, node.instanceLow);
-    body.name(node.name);
-    const words = new Int32Array(locals.length * 4);
-    locals.forEach((local, i) => {
-      words.set(local.address, 4 * i);
-    });
-    const ports = locals.map((local) => local.port);
-    body.addresses(words, ports, locals.length);
+  /** Begins a query: who asks. */
+  query(nonceHigh: number, nonceLow: number): void {
+    this.begin();
+    this.introduce(nonceHigh, nonceLow);
+    this.tellAddresses();
+    this.body.name(this.context.node.name);
+    this.body.padTo(QUERY_BYTES);
+  }
+
+  /**
+   * Begins the answer to a query of `queryBytes` bytes from `from`. It is no longer than the query: false where there
+   * is no room for what it must say.
+   */
+  confirm(
+    nonceHigh: number,
+    nonceLow: number,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    queryBytes: number,
+  ): boolean {
+    const body = this.begin(Math.min(queryBytes, BODY_MAX_BYTES));
+    this.introduce(nonceHigh, nonceLow);
+    body.observed(from, fromAt, port);
+    if (!body.complete || !this.tellAddresses()) return false;
+    body.name(this.context.node.name);
+    return true;
+  }
+
+  /** Our addresses, as many as have room; false where not even a list of none has. */
+  tellAddresses(): boolean {
+    const { locals } = this.context;
+    const words = Int32Array.from(locals.flatMap(({ address }) => [...address]));
+    const ports = locals.map(({ port }) => port);
+    let count = locals.length;
+    while (count >= 0 && !this.body.addresses(words, ports, count)) count--;
+    return count >= 0;
+  }
+
+  private introduce(nonceHigh: number, nonceLow: number): void {
+    const { node } = this.context;
+    this.body.version(PROTOCOL_VERSION);
+    this.body.nonce(nonceHigh, nonceLow);
+    this.body.instance(node.instanceHigh, node.instanceLow);
   }
 
   /** Sends what was begun outside of any path. */
@@ -63,6 +97,18 @@ export class ControlSender {
 
   /** Sends what was begun on a path. */
   sendOn(kind: number, path: PathSlot, nowUs: number): void {
+    const { paths } = this.context;
+    this.prepare(kind, path, nowUs);
+    this.finish(path, paths.socket[path]!, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
+  }
+
+  /** Sends what was begun as a packet of a path, but to a place that may not be its far end. */
+  sendAs(kind: number, path: PathSlot, to: Int32Array, toIndex: number, port: number, nowUs: number): void {
+    this.prepare(kind, path, nowUs);
+    this.finish(NOBODY, this.context.paths.socket[path]!, to, toIndex, port, nowUs);
+  }
+
+  private prepare(kind: number, path: PathSlot, nowUs: number): void {
     const { block, context } = this;
     const { paths } = context;
     const feedback = kind === KIND_PROBE_ANSWER ? -1 : paths.pollFeedback(paths.nodeOf(path));
@@ -71,11 +117,10 @@ export class ControlSender {
     block.feedbackPath = feedback < 0 ? PATH_NONE : paths.peerId[feedback]!;
     block.delayUs = feedback < 0 ? 0 : paths.arrivals.delayUs[feedback]!;
     block.sequence = paths.handleSent(path, 1, this.body.bytes + TRAILER_BYTES, nowUs / 1000);
-    this.finish(path, paths.socket[path]!, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
   }
 
   private finish(
-    path: number,
+    destination: number,
     socket: number,
     to: Int32Array,
     toIndex: number,
@@ -89,7 +134,7 @@ export class ControlSender {
     block.timestampUs = context.stamp(nowUs, 1);
     const bytes = this.body.bytes + writeTrailer(view, trailerAt, block);
     context.scratch = bodyAt + bytes;
-    outbox.datagram(path, socket, to, toIndex, port, 0, bytes);
+    outbox.datagram(destination, socket, to, toIndex, port, 0, bytes);
     outbox.plan.piece(bodyAt, bytes);
   }
 

@@ -176,27 +176,41 @@ export class Inbound {
             this.nowUs,
           );
       } else {
-        this.handleData(at + offset, bytes, offset + segment >= length, arrivedUs);
+        const isLast = offset + segment >= length;
+        if (!this.handleData(at + offset, bytes, isLast, arrivedUs) && isLast)
+          this.peering.handleStrayData(
+            block,
+            input.socket,
+            records,
+            recordAt + RECORD_ADDRESS,
+            records[recordAt + RECORD_PORT]!,
+            this.nowUs,
+          );
       }
     }
   }
 
-  private handleData(at: number, bytes: number, isLast: boolean, arrivedUs: number): void {
+  /** False where the datagram does not come from where its path's far end is. */
+  private handleData(at: number, bytes: number, isLast: boolean, arrivedUs: number): boolean {
     const { context, block, path } = this;
     const { paths, drops, nodes } = context;
     if (path === NONE) {
       const known = nodes.find(block.nodeHigh, block.nodeLow) !== NONE;
       drops.count(known ? DROP["unknown-path"] : DROP["unknown-node"], bytes);
-      return;
+      return false;
     }
     const node = paths.nodeOf(path);
     if (nodes.idLow(node) !== block.nodeLow || nodes.idHigh(node) !== block.nodeHigh) {
       drops.count(DROP["unknown-node"], bytes);
-      return;
+      return false;
+    }
+    if (block.path !== paths.peerId[path] && !this.peering.isOf(path, node, block)) {
+      drops.count(DROP["unknown-path"], bytes);
+      return false;
     }
     if (!this.noteArrival(path, bytes)) {
       drops.count(DROP["duplicate-copy"], bytes);
-      return;
+      return true;
     }
     if (isLast) {
       this.peering.keeper.noteHeard(path, node, block, arrivedUs, this.nowUs, true);
@@ -204,10 +218,11 @@ export class Inbound {
     }
     if (block.flags & FLAG_COPY && !this.copies.isFirst(node, block.timestampUs)) {
       drops.count(DROP["duplicate-copy"], bytes);
-      return;
+      return true;
     }
     const ok = block.kind === KIND_DATA_COMPACT ? this.compact(node, at) : this.full(node, at);
     if (!ok) drops.count(DROP["no-session-for-compact-form"], bytes);
+    return true;
   }
 
   /** Counts the datagram; false where it came before. */

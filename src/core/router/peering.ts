@@ -1,16 +1,21 @@
 import { DROP } from "../base/drop.ts";
-import { NONE, type NodeSlot, type None } from "../base/ids.ts";
+import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { RECORD_ADDRESS, RECORD_PORT } from "../batch/layout.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
-import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED, ADDRESS_OBSERVED } from "../tables/node-addresses.ts";
+import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED } from "../tables/node-addresses.ts";
 import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED } from "../tables/nodes.ts";
 import { BodyReader } from "../wire/body-reader.ts";
 import {
   type ControlBlock,
   compareNodeIds,
   FLAG_SEQUENCED,
+  KIND_ADDRESSES,
   KIND_CONFIRM,
+  KIND_IP_CHANGE,
+  KIND_PROBE,
+  KIND_PROBE_ANSWER,
   KIND_QUERY,
+  PATH_NONE,
 } from "../wire/control-block.ts";
 import {
   FIELD_ADDRESSES4,
@@ -26,9 +31,11 @@ import {
   REFUSAL_NOT_CONFIGURED,
   REFUSAL_VERSION,
 } from "../wire/control-body.ts";
-import type { Context, PeerSpec } from "./context.ts";
+import { AddressNews } from "./address-news.ts";
+import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
 import { PathKeeper } from "./path-keeper.ts";
+import type { PathMoves } from "./path-moves.ts";
 
 /** A node without a path that works is asked again. */
 const ASK_AGAIN_MS = 2_000;
@@ -56,6 +63,8 @@ class Introduction {
 export class Peering {
   private readonly context: Context;
   readonly keeper: PathKeeper;
+  readonly moves: PathMoves;
+  private readonly news: AddressNews;
   private readonly sender: ControlSender;
   private readonly reader = new BodyReader();
   private readonly words = new Int32Array(4);
@@ -67,8 +76,15 @@ export class Peering {
     this.context = context;
     this.sender = new ControlSender(context);
     this.keeper = new PathKeeper(context, scheduler, this.sender);
+    this.news = new AddressNews(context, this.sender, this.keeper);
+    this.moves = this.keeper.moves;
     this.nonceHigh = context.random() | 0;
     this.nonceLow = context.random() | 0;
+  }
+
+  /** The sockets that there are from now on. */
+  setLocals(locals: readonly Local[], nowMs: number): void {
+    this.news.setLocals(locals, nowMs);
   }
 
   /** The nodes that are wanted: others are forgotten, new ones are asked. */
@@ -125,14 +141,86 @@ export class Peering {
       drops.count(DROP["unknown-node"], bytes);
       return;
     }
-    const path = this.keeper.pathOf(block, node, socket, records, addressAt, port, nowUs / 1000);
+    let path = this.pathOf(block, node, socket, records, addressAt, port);
+    if (path === NONE) path = this.handleStray(block, node, socket, records, addressAt, port, nowUs);
     if (path === NONE) {
       drops.count(DROP["unknown-path"], bytes);
       return;
     }
     if (block.flags & FLAG_SEQUENCED) context.paths.arrivals.handlePacket(path, block.sequence, bytes);
     this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
-    this.keeper.handle(path, node, block, reader, records, addressAt, port, nowUs);
+    if (block.kind === KIND_ADDRESSES || block.kind === KIND_IP_CHANGE)
+      this.news.handle(path, node, block, reader, nowUs / 1000);
+    else this.keeper.handle(path, node, block, reader, records, addressAt, port, nowUs);
+  }
+
+  /** The path of which both ends and the peer's ID are those of a packet. */
+  private pathOf(
+    block: Readonly<ControlBlock>,
+    node: NodeSlot,
+    socket: number,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+  ): PathSlot | None {
+    const { paths } = this.context;
+    const path = paths.findEnds(socket, from, fromAt, port);
+    if (path === NONE || paths.nodeOf(path) !== node) return NONE;
+    return this.isOf(path, node, block) ? path : NONE;
+  }
+
+  /** Whether the peer's ID of a path is the one that a packet has which came in on it. */
+  isOf(path: PathSlot, node: NodeSlot, block: Readonly<ControlBlock>): boolean {
+    const { paths } = this.context;
+    if (block.path === paths.peerId[path] || block.path === PATH_NONE) return true;
+    // The peer has made its path anew, unless the packet is one of another path.
+    if (this.moves.claimed(block, node, paths.socket[path]!) !== NONE) return false;
+    paths.setPeerId(path, block.path);
+    return true;
+  }
+
+  /** Data of a known node from a place that is not that of the path. */
+  handleStrayData(
+    block: Readonly<ControlBlock>,
+    socket: number,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    nowUs: number,
+  ): void {
+    const node = this.context.nodes.find(block.nodeHigh, block.nodeLow);
+    const path = node === NONE ? NONE : this.moves.claimed(block, node, socket);
+    if (path !== NONE) this.moves.challenge(path, block, from, fromAt, port, nowUs);
+  }
+
+  /**
+   * A control packet of a known node from a place that is not that of the path; the reader stands at the start of its
+   * body. Answers the path that has moved there or begins there, if one does.
+   */
+  private handleStray(
+    block: Readonly<ControlBlock>,
+    node: NodeSlot,
+    socket: number,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    nowUs: number,
+  ): PathSlot | None {
+    const { keeper, moves, reader } = this;
+    if (block.kind === KIND_PROBE_ANSWER) {
+      const path = moves.handleAnswer(reader, from, fromAt, port);
+      if (path !== NONE) keeper.confirm(path, nowUs);
+      return path;
+    }
+    const claimed = moves.claimed(block, node, socket);
+    if (block.kind !== KIND_PROBE) {
+      if (claimed !== NONE) moves.challenge(claimed, block, from, fromAt, port, nowUs);
+      return NONE;
+    }
+    if (claimed === NONE) return keeper.addPathAt(node, socket, from, fromAt, port, nowUs / 1000);
+    // What the peer sends once it has the answer makes us ask in turn; both at once would be more than it sent.
+    keeper.answerProbe(claimed, block, reader, from, fromAt, port, nowUs);
+    return NONE;
   }
 
   handleTick(nowUs: number): void {
@@ -140,6 +228,7 @@ export class Peering {
     const { availability, nodes } = context;
     const nowMs = nowUs / 1000;
     this.keeper.handleTick(nowUs);
+    this.news.handleTick(nowUs);
     for (const peer of this.peers) this.askAgain(peer, nowMs);
     const jitter = () => (context.random() >>> 0) / 2 ** 32;
     for (
@@ -157,14 +246,18 @@ export class Peering {
 
   nextDeadlineMs(): number {
     const { availability, nodes } = this.context;
-    return Math.min(this.keeper.nextDeadlineMs(), availability.nextDeadlineMs(), nodes.nextDeadlineMs());
+    return Math.min(
+      this.keeper.nextDeadlineMs(),
+      this.news.nextDeadlineMs(),
+      availability.nextDeadlineMs(),
+      nodes.nextDeadlineMs(),
+    );
   }
 
   private query(words: Int32Array, at: number, port: number, nowUs: number): void {
     for (const local of this.context.locals) {
       if (!this.sender.reaches(local, words, at)) continue;
-      this.sender.begin();
-      this.sender.introduce(this.nonceHigh, this.nonceLow);
+      this.sender.query(this.nonceHigh, this.nonceLow);
       this.sender.sendTo(KIND_QUERY, local.socket, words, at, port, nowUs);
     }
   }
@@ -216,7 +309,10 @@ export class Peering {
     const isQuery = block.kind === KIND_QUERY;
     if (
       !isQuery &&
-      (told.nonceHigh !== this.nonceHigh || told.nonceLow !== this.nonceLow || told.refusal !== 0)
+      (told.nonceHigh !== this.nonceHigh ||
+        told.nonceLow !== this.nonceLow ||
+        told.refusal !== 0 ||
+        context.availability.find(from, fromAt, port) === NONE)
     ) {
       drops.count(DROP["not-authentic"], bytes);
       return;
@@ -247,13 +343,10 @@ export class Peering {
       return;
     }
     context.availability.confirm(from, fromAt, port, nowMs);
-    if (isQuery) {
-      this.sender.begin();
-      this.sender.introduce(told.nonceHigh, told.nonceLow);
-      this.sender.body.observed(from, fromAt, port);
+    if (isQuery && this.sender.confirm(told.nonceHigh, told.nonceLow, from, fromAt, port, block.userBytes))
       this.sender.sendTo(KIND_CONFIRM, socket, from, fromAt, port, nowUs);
-    }
     this.keeper.addPaths(node, nowMs);
+    this.keeper.addPathAt(node, socket, from, fromAt, port, nowMs);
   }
 
   /** The configured peer that a node is: by its ID, its name, or where it is. */
@@ -313,7 +406,6 @@ export class Peering {
       peer.node = node;
       context.routes.set(node, peer.spec.routes);
     }
-    nodes.addresses.learn(node, from, fromAt, port, ADDRESS_OBSERVED, nowMs);
     for (const end of peer.spec.endpoints) {
       nodes.addresses.learn(node, end.address, 0, end.port, ADDRESS_CONFIGURED, nowMs);
     }
@@ -327,6 +419,7 @@ export class Peering {
     const { context } = this;
     const { nodes, sessions, routes } = context;
     this.keeper.removeNode(node);
+    this.news.removeNode(node);
     sessions.closeNode(node);
     routes.set(node, []);
     nodes.remove(node);

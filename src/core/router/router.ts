@@ -56,7 +56,7 @@ export class Router {
   }
 
   setLocals(locals: readonly Local[], nowUs: number): void {
-    this.peering.keeper.setLocals(locals, nowUs / 1000);
+    this.peering.setLocals(locals, nowUs / 1000);
   }
 
   setPeers(peers: readonly PeerSpec[], nowUs: number): void {

@@ -16,6 +16,8 @@ const BLOCKS = 64;
 export const ARRIVAL_WINDOW = (BLOCKS - 1) * 32;
 /** After a silence of so long the newest timestamp is the next one: half the range of timestamps is not far away. */
 const SILENCE_US = 60_000_000;
+/** A number so far ahead of the highest is none that the peer has come to: hours of its fastest sending. */
+const AHEAD_MAX = 1 << 24;
 /** Packets too old in a row, numbered one by one, show that the peer counts anew. */
 const STRAYS_MAX = 8;
 
@@ -92,6 +94,19 @@ export class PathArrivals {
     if (-ahead <= this.span[slot]!) this.lost[slot]!--;
     this.count(slot, bytes);
     return ARRIVAL_LATE;
+  }
+
+  /** Whether the peer may have come to this number: it is about where the others were. */
+  mayFollow(slot: PathSlot, sequence: number): boolean {
+    if (this.isNumbered[slot] === 0) return true;
+    const ahead = sequenceDistance(this.highest[slot]!, sequence);
+    return ahead > -ARRIVAL_WINDOW && ahead < AHEAD_MAX;
+  }
+
+  /** The peer counts its packets anew: it has another path here. */
+  renew(slot: PathSlot): void {
+    this.isNumbered[slot] = 0;
+    this.strays[slot] = 0;
   }
 
   /** A packet without a number: the peer speaks the paper's wire format. */

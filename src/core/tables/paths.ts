@@ -171,6 +171,25 @@ export class Paths {
     return slot;
   }
 
+  /**
+   * The path's far end is another one, and all that is known of the path stays. Where that end is another path's, the
+   * two exchange theirs: NATs give out the ports of one peer to another, and those of one line to the next.
+   */
+  move(slot: PathSlot, name: string, remote: Int32Array, at: number, port: number): void {
+    const { byEnds, names } = this;
+    const other = this.findEnds(this.socket[slot]!, remote, at, port);
+    if (other === slot) return;
+    const [key, left] = [this.key.slice(), byEnds.keys.slice(slot * KEY_WORDS, (slot + 1) * KEY_WORDS)];
+    byEnds.delete(slot);
+    if (other !== NONE) {
+      byEnds.delete(other);
+      byEnds.insert(other, left, 0);
+      names[other] = names[slot]!;
+    }
+    byEnds.insert(slot, key, 0);
+    names[slot] = name;
+  }
+
   remove(slot: PathSlot): void {
     if (!this.slab.release(slot)) return;
     const node = this.nodeOf(slot);
@@ -201,14 +220,14 @@ export class Paths {
     }
   }
 
-  /** The peer's ID of the path, as its packets on it say. */
+  /** The peer's ID of the path, as its packets on it say. With another one than before it counts anew. */
   setPeerId(slot: PathSlot, peerId: number): void {
     if (this.peerId[slot] === peerId) return;
     this.clearPeerId(slot);
     if (peerId === PATH_NONE) return;
     const at = this.nodeOf(slot) * PATH_IDS + peerId;
-    const other = this.byPeerId[at]! - 1;
-    if (other !== NONE) this.peerId[other] = PATH_NONE;
+    const other = (this.byPeerId[at]! - 1) as PathSlot | None;
+    if (other !== NONE) this.clearPeerId(other);
     this.peerId[slot] = peerId;
     this.byPeerId[at] = slot + 1;
   }
@@ -325,6 +344,8 @@ export class Paths {
     if (peerId === PATH_NONE) return;
     this.byPeerId[this.node[slot]! * PATH_IDS + peerId] = 0;
     this.peerId[slot] = PATH_NONE;
+    this.arrivals.renew(slot);
+    this.delivery.reset(slot);
   }
 
   private unusedId(node: NodeSlot): number {

@@ -148,6 +148,11 @@ export class BodyReader {
     return this.view.getUint16(this.valueAt + NACK_HEAD_BYTES + index * NACK_RANGE_BYTES + 4);
   }
 
+  /** One of the path IDs of a CLOSED, of which there are `valueBytes`. */
+  path(index: number): number {
+    return this.view.getUint8(this.valueAt + index);
+  }
+
   /** A NAME, with replacement characters for what is not UTF-8. It may hold any other character. */
   text(): string {
     const { buffer, byteOffset } = this.view;

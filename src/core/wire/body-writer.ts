@@ -6,6 +6,7 @@ import {
   type Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_HEAD_BYTES,
   FIELD_INSTANCE,
@@ -192,6 +193,13 @@ export class BodyWriter {
     this.at = at + NACK_RANGE_BYTES;
     view.setUint16(nackAt - 2, this.at - nackAt);
     return true;
+  }
+
+  /** The first `count` of some path IDs, 1 to CLOSED_MAX_BYTES. */
+  closed(paths: Uint8Array, count: number): boolean {
+    const at = this.open(FIELD_CLOSED, count);
+    if (at >= 0) for (let i = 0; i < count; i++) this.view.setUint8(at + i, paths[i]!);
+    return at >= 0;
   }
 
   /** Makes the body at least `bytes` long; padding is no shorter than its own head. */

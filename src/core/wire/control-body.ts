@@ -36,8 +36,9 @@ export const FIELD_PADDING = 12;
 export const FIELD_REFUSAL = 13;
 export const FIELD_VERSION = 14;
 export const FIELD_NACK = 15;
+export const FIELD_CLOSED = 16;
 /** Types from here on, and 0, are not known. */
-export const FIELD_COUNT = 16;
+export const FIELD_COUNT = 17;
 
 export const PROTOCOL_VERSION = 1;
 /** No node speaks it: who asks with it wants to know whether anybody is there, and is refused by all. */
@@ -61,6 +62,8 @@ export const ADDRESS4_BYTES = 6;
 export const ADDRESS6_BYTES = 18;
 export const RECEIVED_BYTES = 21;
 export const ECHO_BYTES = 9;
+/** One byte for each path that there may be. */
+export const CLOSED_MAX_BYTES = 255;
 export const NACK_HEAD_BYTES = 1;
 export const NACK_RANGE_BYTES = 6;
 
@@ -82,6 +85,7 @@ const LENGTHS: readonly (readonly [min: number, max: number, step: number])[] = 
   [1, 1, 1],
   [1, 1, 1],
   [NACK_HEAD_BYTES, 0xffff, NACK_RANGE_BYTES],
+  [1, CLOSED_MAX_BYTES, 1],
 ];
 const MIN_BYTES = Int32Array.from(LENGTHS, ([min]) => min);
 const MAX_BYTES = Int32Array.from(LENGTHS, ([, max]) => max);

@@ -15,6 +15,7 @@ import {
   Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_INSTANCE,
   FIELD_MTU,
@@ -138,6 +139,8 @@ function fieldText(reader: BodyReader): string {
       return `version ${reader.byte()}`;
     case FIELD_NACK:
       return `missing of ${reader.byte()}: ${list(reader.rangeCount(), (i) => range(reader, i))}`;
+    case FIELD_CLOSED:
+      return `closed ${list(reader.valueBytes, (i) => `${reader.path(i)}`)}`;
     default:
       return `type ${reader.type}`;
   }

@@ -19,10 +19,11 @@ interface Path {
 }
 
 const step = fc.record({
-  do: fc.constantFrom("add", "add", "remove", "peerId", "use"),
+  do: fc.constantFrom("add", "add", "remove", "peerId", "use", "move"),
   node: fc.nat(NODES - 1),
   device: fc.nat(2),
   remote: fc.nat(2),
+  to: fc.nat(2),
   peerId: fc.nat(4),
   use: fc.constantFrom(USE_NO, USE_BACKUP, USE_YES),
 });
@@ -33,7 +34,7 @@ describe("the path table", () => {
       fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
         const paths = pathTable({ capacity: CAPACITY, nodes: NODES });
         let twin: Path[] = [];
-        for (const { do: action, node: index, device, remote, peerId, use } of steps) {
+        for (const { do: action, node: index, device, remote, to, peerId, use } of steps) {
           const at = ends(device, remote);
           const known = twin.find((path) => path.device === device && path.remote === remote);
           const version = paths.version[index];
@@ -52,6 +53,12 @@ describe("the path table", () => {
             paths.setPeerId(known.slot, peerId);
             for (const path of twin) if (path.node === known.node && path.peerId === peerId) path.peerId = 0;
             known.peerId = peerId;
+          } else if (known !== undefined && action === "move") {
+            const end = ends(device, to);
+            paths.move(known.slot, `moved-${to}`, end.remote, 0, end.port);
+            const other = twin.find((path) => path.device === device && path.remote === to);
+            if (other !== undefined) other.remote = remote;
+            known.remote = to;
           } else if (known !== undefined) {
             paths.setUse(known.slot, use);
             known.use = use;

@@ -75,20 +75,21 @@ export const body: fc.Arbitrary<PlainField[]> = fc
       fc.record({ name }),
       fc.record({ refusal: unsigned(8) }),
       fc.record({ version: unsigned(8) }),
+      fc.record({ closed: fc.array(unsigned(8), { minLength: 1, maxLength: 255 }) }),
     ),
     lists: fc.record({
       four: fc.array(endpoint(ipv4), { minLength: 1, maxLength: 5 }),
       six: fc.array(endpoint(ipv6), { minLength: 1, maxLength: 5 }),
     }),
-    chosen: fc.nat(0x7ff),
+    chosen: fc.nat(0xfff),
     more: fc.array(repeatable, { maxLength: 5 }),
     order: fc.array(fc.nat(1000), { minLength: 20, maxLength: 20 }),
   })
   .map(({ single, lists, chosen, more, order }) => {
     const chunks: PlainField[][] = single.filter((_, i) => chosen & (1 << i)).map((field) => [field]);
     const listed: PlainField[] = [];
-    if (chosen & 0x200) listed.push({ addresses: lists.four });
-    if (chosen & 0x400) listed.push({ addresses: lists.six });
+    if (chosen & 0x400) listed.push({ addresses: lists.four });
+    if (chosen & 0x800) listed.push({ addresses: lists.six });
     chunks.push(listed, ...more.map((field) => [field]));
     return chunks
       .map((fields, i) => ({ fields, key: order[i % order.length]! }))

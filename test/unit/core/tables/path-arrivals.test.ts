@@ -30,6 +30,23 @@ describe("what has come in on a path", () => {
     expect(arrived(1, 2, 5, 4, 3)).toMatchObject({ packets: 5, lost: 0 });
   });
 
+  it("tells a number that the peer may have come to from one that somebody made up", () => {
+    const { arrivals } = arrived(-5, -4);
+    const mayFollow = (sequence: number) => arrivals.mayFollow(P, sequence | 0);
+    expect([-3, 0, 1_000_000, -4, -5, -4 - ARRIVAL_WINDOW + 1].map(mayFollow)).toEqual(
+      new Array(6).fill(true),
+    );
+    expect([-4 - ARRIVAL_WINDOW, 1 << 25, 1 << 31].map(mayFollow)).toEqual([false, false, false]);
+    expect(new PathArrivals(2).mayFollow(P, 12345)).toBe(true);
+  });
+
+  it("begins anew with another path of the peer's, and what was counted stays", () => {
+    const { arrivals } = arrived(1000, 1001);
+    arrivals.renew(P);
+    expect([0, 1, 1].map((sequence) => arrivals.handlePacket(P, sequence, 100))).toEqual([N, N, D]);
+    expect([arrivals.packets[P], arrivals.lost[P], arrivals.highest[P]]).toEqual([4, 0, 1]);
+  });
+
   it("does not count duplicates, of whatever packet", () => {
     const { verdicts, packets, lost, arrivals } = arrived(1, 1, 3, 2, 2, 1, 3);
     expect(verdicts).toEqual([N, D, N, L, D, D, D]);

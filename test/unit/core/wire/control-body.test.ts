@@ -46,6 +46,7 @@ describe("writing a body", () => {
     ["a report", 24, (writer) => writer.received(new Received())],
     ["an echo", 12, (writer) => writer.echo(new Echo())],
     ["losses", 4, (writer) => writer.nack(1)],
+    ["closed paths", 5, (writer) => writer.closed(Uint8Array.of(1, 2, 3), 2)],
     ["padding", 7, (writer) => writer.padTo(writer.bytes + 7)],
   ];
 

@@ -1,0 +1,191 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PathView, PeerView } from "../../src/control/views.ts";
+import { type Description, Lab, type NatKind, ping, waitFor } from "../../tools/lab/index.ts";
+import { LabDaemon } from "./daemon-lab.ts";
+
+/** The NATs in front of each client, from the inside to the outside. */
+const CLIENTS: Readonly<Record<string, readonly NatKind[]>> = {
+  keep: ["masquerade"],
+  rand: ["random"],
+  symm: ["symmetric"],
+  twice: ["masquerade", "random"],
+  worst: ["symmetric", "symmetric"],
+};
+/** Behind the NAT of another one, and so seen at the same address. */
+const SHARING: Readonly<Record<string, string>> = { flat: "keep" };
+const names = [...Object.keys(CLIENTS), ...Object.keys(SHARING)];
+const addressOf = (name: string) => `10.77.0.${10 + names.indexOf(name)}`;
+const nodeOf = (name: string) => `02:00:00:00:00:${10 + names.indexOf(name)}`;
+
+// Every client reaches the server by two ways: at its own address, and at a port that another NAT forwards.
+//
+//     clients -- their NATs -- core --w0-------------- server
+//                     mallory ---/\--w2-- office --w1--/
+function description(): Description {
+  const hosts: Description["hosts"] = {
+    core: { router: true },
+    office: { nat: { kind: "masquerade", forwards: [{ protocol: "udp", port: 7000, to: "server" }] } },
+    server: {},
+    mallory: {},
+  };
+  const links: Description["links"] = {
+    w0: { between: ["server", "core"], subnet6: "none" },
+    w1: { between: ["server", "office"], subnet6: "none" },
+    w2: { between: ["office", "core"], subnet6: "none" },
+    mal: { between: ["mallory", "core"], subnet6: "none" },
+  };
+  for (const [name, kinds] of Object.entries(CLIENTS)) {
+    hosts[name] = {};
+    const hops = [name, ...kinds.map((_, i) => natOf(name, i)), "core"];
+    for (const [i, kind] of kinds.entries()) hosts[natOf(name, i)] = { nat: { kind, udpTimeoutS: 4 } };
+    for (let i = 0; i + 1 < hops.length; i++)
+      links[`${name}${i}`] = { between: [hops[i]!, hops[i + 1]!], subnet6: "none" };
+  }
+  for (const [name, other] of Object.entries(SHARING)) {
+    hosts[name] = {};
+    links[`${name}0`] = { between: [name, natOf(other, 0)], subnet6: "none" };
+  }
+  return { hosts, links };
+}
+
+const natOf = (name: string, i: number) => `${name}nat${i}`;
+
+describe("clients behind NATs of all kinds, and a server with a forwarded port", () => {
+  let lab: Lab;
+  let server: LabDaemon;
+  const clients = new Map<string, LabDaemon>();
+
+  beforeAll(async () => {
+    lab = await Lab.up(description());
+    const office = lab.host("office").ip("w2");
+    const peers = names.map(
+      (name) => `  - { name: ${name}, node: "${nodeOf(name)}", routes: ${addressOf(name)} }\n`,
+    );
+    server = new LabDaemon(
+      lab.host("server"),
+      `name: server\ntun: { address: 10.77.0.1/24 }\ninterfaces: [w0, w1]\npeers:\n${peers.join("")}`,
+    );
+    for (const name of names) {
+      const config = `
+name: ${name}
+node: "${nodeOf(name)}"
+tun: { address: ${addressOf(name)}/24 }
+peers: [{ name: server, endpoints: [${lab.host("server").ip("w0")}, ${office}], routes: 10.77.0.1 }]
+`;
+      clients.set(name, new LabDaemon(lab.host(name), config));
+    }
+    await server.up();
+    await Promise.all([...clients.values()].map((client) => client.up()));
+  }, 60_000);
+
+  afterAll(async () => {
+    server?.[Symbol.dispose]();
+    for (const client of clients.values()) client[Symbol.dispose]();
+    await lab?.down();
+  });
+
+  const ready = async (daemon: LabDaemon, peer?: string) =>
+    (await daemon.ask<PathView[]>("paths")).filter(
+      (path) => path.state === "ready" && (peer === undefined || path.peer === peer),
+    );
+
+  it("reach each other by both ways, from both sides", async () => {
+    await waitFor(async () => (await ready(server)).length === 2 * names.length, {
+      what: "two paths to each client",
+    });
+    const seen = await ready(server);
+    for (const name of names) {
+      const ways = seen.filter(({ peer }) => peer === name);
+      expect(new Set(ways.map(({ device }) => device))).toEqual(new Set(["w0", "w1"]));
+      const own = lab.host(name).ip(`${name}0`);
+      for (const { remote } of ways) expect(remote).not.toBe(own);
+      expect(await ready(clients.get(name)!)).toHaveLength(2);
+    }
+    const pings = names.map((name) => ping(server.host, addressOf(name), { count: 5 }));
+    for (const { received } of await Promise.all(pings)) expect(received).toBe(5);
+  });
+
+  it("go on when all NATs forget all mappings and give out others, while packets are on their way", async () => {
+    const before = await ready(server);
+    const streams = names.map((name) => ping(server.host, addressOf(name), { count: 150, intervalMs: 20 }));
+    const nats = Object.entries(CLIENTS).flatMap(([name, kinds]) => kinds.map((_, i) => natOf(name, i)));
+    await Promise.all(nats.map((name) => lab.nat(name).rebind()));
+    for (const [i, { received }] of (await Promise.all(streams)).entries())
+      expect(received, names[i]!).toBeGreaterThan(75);
+    const after = await waitFor(
+      async () => {
+        const paths = await ready(server);
+        return paths.length === before.length && paths;
+      },
+      { what: "all paths again" },
+    );
+    // The same paths, at other places.
+    const ids = (paths: PathView[]) => paths.map(({ peer, id }) => `${peer} ${id}`).sort();
+    const places = (paths: PathView[]) => new Set(paths.map(({ remote, port }) => `${remote} ${port}`));
+    expect(ids(after)).toEqual(ids(before));
+    expect([...places(after)].filter((place) => places(before).has(place))).toEqual([]);
+  });
+
+  it("are reached by the server after it was silent for longer than a mapping lives", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    const pings = names.map((name) => ping(server.host, addressOf(name), { count: 3 }));
+    for (const [i, { received }] of (await Promise.all(pings)).entries()) expect(received, names[i]!).toBe(3);
+  });
+
+  it("are known by where they are now only", async () => {
+    const peers = await server.ask<PeerView[]>("peers");
+    const paths = await ready(server);
+    for (const name of names) {
+      const observed = peers
+        .find((peer) => peer.name === name)!
+        .addresses.filter(({ sources }) => sources.includes("observed"));
+      const places = (list: { port: number; address: string }[]) =>
+        list.map(({ address, port }) => `${address} ${port}`).sort();
+      const own = paths.filter(({ peer }) => peer === name);
+      const distinct = new Set(own.map(({ remote, port }) => `${remote} ${port}`));
+      expect(places(observed)).toEqual([...distinct].sort());
+    }
+  });
+
+  it("are not taken to be where somebody else sends their packets from", async () => {
+    const before = await ready(server);
+    const capture = join(server.directory, "capture");
+    const tcpdump = ["-i", "w0", "-w", capture, "-c", "200", "udp", "dst", "port", "7000"];
+    const streams = names.map((name) => ping(server.host, addressOf(name), { count: 60, intervalMs: 20 }));
+    await server.host.exec("tcpdump", tcpdump);
+    await Promise.all(streams);
+    const datagrams = capturedDatagrams(readFileSync(capture));
+    expect(datagrams).toHaveLength(200);
+    const mallory = lab.host("mallory");
+    const { stdout } = await mallory.exec(
+      "node",
+      [resolve("dist/test/netns/send-datagrams.js"), server.host.ip("w0"), "7000", "6666"],
+      { input: datagrams.map((datagram) => datagram.toString("hex")).join("\n") },
+    );
+    // It is asked whether it is one of the clients, and no more.
+    expect(Number(stdout)).toBeGreaterThan(0);
+    expect(Number(stdout)).toBeLessThan(200);
+    const places = (paths: PathView[]) =>
+      paths.map(({ id, peer, remote, port }) => `${peer} ${id} ${remote} ${port}`).sort();
+    expect(places(await ready(server))).toEqual(places(before));
+    const peers = await server.ask<PeerView[]>("peers");
+    const known = peers.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+    expect(known).not.toContain(mallory.ip("mal"));
+  });
+});
+
+/** The payloads of UDP over IPv4 in a file of tcpdump. */
+function capturedDatagrams(file: Buffer): Buffer[] {
+  const ETHERNET_BYTES = 14;
+  const UDP_BYTES = 8;
+  const datagrams: Buffer[] = [];
+  for (let at = 24; at < file.length; ) {
+    const length = file.readUInt32LE(at + 8);
+    const packet = file.subarray(at + 16 + ETHERNET_BYTES, at + 16 + length);
+    datagrams.push(packet.subarray((packet[0]! & 0x0f) * 4 + UDP_BYTES));
+    at += 16 + length;
+  }
+  return datagrams;
+}

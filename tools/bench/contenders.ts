@@ -2,7 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { disableMptcp, enableMptcp, type Host, type Lab, type LabProcess, waitFor } from "../lab/index.ts";
+import {
+  disableMptcp,
+  enableMptcp,
+  type Host,
+  type Lab,
+  type LabProcess,
+  linkAddresses,
+  type MptcpAddress,
+  waitFor,
+} from "../lab/index.ts";
 
 /** The two links of the bench's lab, and its two hosts. */
 export const LINKS = ["l0", "l1"] as const;
@@ -64,7 +73,8 @@ async function startWithoutOffloads(lab: Lab): Promise<Running> {
 
 async function startMptcp(lab: Lab): Promise<Running> {
   const hosts = [lab.host("a"), lab.host("b")] as const;
-  await enableMptcp(...hosts, LINKS);
+  const [a, b] = hosts.map((host): [Host, MptcpAddress[]] => [host, linkAddresses(host, LINKS)]);
+  await enableMptcp(a!, b!);
   return { ...kernelOnly(lab), mptcp: true, tcpOnly: true, stop: () => disableMptcp(...hosts) };
 }
 

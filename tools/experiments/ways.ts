@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import type { PathView, StatusView } from "../../src/control/views.ts";
-import { disableMptcp, enableMptcp, type Host, LabDaemon, waitFor } from "../lab/index.ts";
+import { disableMptcp, enableMptcp, type Host, LabDaemon, linkAddresses, waitFor } from "../lab/index.ts";
 import type { Network } from "./network.ts";
 
 /** A way to get from the client to the server: what an experiment compares. */
@@ -34,17 +34,22 @@ export interface Variant {
   checkout?: string;
 }
 
-export interface DaemonReports {
-  client: DaemonReport;
-  server: DaemonReport;
-}
+export type DaemonReports = Record<Side, DaemonReport>;
 
 export interface DaemonReport {
   status: StatusView;
   paths: PathView[];
 }
 
-const INNER = { client: "10.77.0.1", server: "10.77.0.2" } as const;
+type Side = "client" | "server";
+const SIDES: readonly Side[] = ["client", "server"];
+
+/** The device of mpip, and the addresses that the nodes have on it: two, for MPTCP to make a mesh of. */
+const TUN = "mpip0";
+const INNER: Record<Side, readonly string[]> = {
+  client: ["10.77.0.1", "10.77.1.1"],
+  server: ["10.77.0.2", "10.77.1.2"],
+};
 
 export function singleWay(i: number): Way {
   return {
@@ -68,12 +73,9 @@ export const mptcpWay: Way = {
   name: "MPTCP",
   kind: "mptcp",
   start: async (network) => {
-    const { client, server, links } = network;
-    await enableMptcp(
-      client,
-      server,
-      links.map(({ name }) => name),
-    );
+    const { client, server } = network;
+    const names = network.links.map(({ name }) => name);
+    await enableMptcp([client, linkAddresses(client, names)], [server, linkAddresses(server, names)]);
     return {
       ...addresses(network, 0),
       mptcp: true,
@@ -88,7 +90,7 @@ export function mpipWay({ name, patch, checkout }: Variant): Way {
     name,
     kind: "mpip",
     start: async (network) => {
-      const daemons = (["client", "server"] as const).map((side) => {
+      const daemons = SIDES.map((side) => {
         const config = merged(nodeConfig(network, side), patch);
         return new LabDaemon(network[side], stringify(config), checkout);
       });
@@ -103,7 +105,27 @@ export function mpipWay({ name, patch, checkout }: Variant): Way {
         await stop();
         throw error;
       }
-      return { ...INNER, mptcp: false, daemons, stop };
+      const [client, server] = SIDES.map((side) => INNER[side][0]!);
+      return { client: client!, server: server!, mptcp: false, daemons, stop };
+    },
+  };
+}
+
+/** MPTCP between the addresses that the nodes have inside the tunnel: each of its subflows takes all paths. */
+export function mptcpOverMpipWay(variant: Variant): Way {
+  return {
+    name: `MPTCP over ${variant.name}`,
+    kind: "mpip",
+    start: async (network) => {
+      const running = await mpipWay(variant).start(network);
+      const { client, server } = network;
+      const inside = (side: Side) => INNER[side].map((address) => ({ address, device: TUN }));
+      await enableMptcp([client, inside("client")], [server, inside("server")]);
+      const stop = async () => {
+        await disableMptcp(client, server);
+        await running.stop();
+      };
+      return { ...running, mptcp: true, stop };
     },
   };
 }
@@ -139,14 +161,14 @@ function addresses({ client, server, links }: Network, i: number) {
   return { client: client.ip(name), server: server.ip(name) };
 }
 
-function nodeConfig({ client, server, links }: Network, side: "client" | "server"): Patch {
+function nodeConfig({ client, server, links }: Network, side: Side): Patch {
   const other = side === "client" ? "server" : "client";
   const peer: Host = side === "client" ? server : client;
   const ids = { client: "02:00:00:00:00:01", server: "02:00:00:00:00:02" };
   return {
     name: side,
     node: ids[side],
-    tun: { address: `${INNER[side]}/24` },
+    tun: { name: TUN, address: INNER[side].map((address) => `${address}/24`) },
     interfaces: links.map(({ name }) => name),
     peers: [{ name: other, endpoints: links.map(({ name }) => peer.ip(name)), routes: INNER[other] }],
   };

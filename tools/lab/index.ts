@@ -28,7 +28,7 @@ export type { Direction, End, LineParams } from "./line.ts";
 export type { CutKind, LineChange, Link } from "./link.ts";
 export { type Machine, machine } from "./machine.ts";
 export { LabDaemon } from "./mpip-daemon.ts";
-export { disableMptcp, enableMptcp } from "./mptcp.ts";
+export { disableMptcp, enableMptcp, linkAddresses, type MptcpAddress } from "./mptcp.ts";
 export type { Nat } from "./nat.ts";
 export { packageRoot } from "./own-files.ts";
 export { type PingOptions, type PingResult, ping } from "./ping.ts";

@@ -1,22 +1,35 @@
 import type { Host } from "./host.ts";
 import { requireTools } from "./requirements.ts";
 
+/** An address that MPTCP may use, and its interface. */
+export interface MptcpAddress {
+  address: string;
+  device: string;
+}
+
+/** The addresses of a host on some links. */
+export function linkAddresses(host: Host, links: readonly string[]): MptcpAddress[] {
+  return links.map((link) => ({ address: host.ip(link), device: host.interface(link) }));
+}
+
 /**
- * Lets connections of the client to the server's address on the first link use all of these links: the server announces
- * its other addresses, and the client joins from each of its own to each of them (full mesh).
+ * Lets connections from the client's first address to the server's first use the others too: the server announces
+ * its own, and the client joins from each of its own to each of them (full mesh).
  */
-export async function enableMptcp(client: Host, server: Host, links: readonly string[]): Promise<void> {
+export async function enableMptcp(
+  [client, clientAddresses]: [Host, readonly MptcpAddress[]],
+  [server, serverAddresses]: [Host, readonly MptcpAddress[]],
+): Promise<void> {
   requireTools("mptcpize");
   const limits = ["mptcp", "limits", "set", "subflows", "8", "add_addr_accepted", "8"];
   for (const host of [client, server]) {
     await host.exec("ip", limits);
     await host.exec("ip", ["mptcp", "endpoint", "flush"]);
   }
-  for (const link of links.slice(1)) {
-    await server.exec("ip", ["mptcp", "endpoint", "add", server.ip(link), "dev", link, "signal"]);
-    const flags = ["subflow", "fullmesh"];
-    await client.exec("ip", ["mptcp", "endpoint", "add", client.ip(link), "dev", link, ...flags]);
-  }
+  const add = (host: Host, { address, device }: MptcpAddress, ...flags: string[]) =>
+    host.exec("ip", ["mptcp", "endpoint", "add", address, "dev", device, ...flags]);
+  for (const address of serverAddresses.slice(1)) await add(server, address, "signal");
+  for (const address of clientAddresses.slice(1)) await add(client, address, "subflow", "fullmesh");
 }
 
 export async function disableMptcp(...hosts: readonly Host[]): Promise<void> {

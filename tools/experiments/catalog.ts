@@ -1,5 +1,20 @@
 import type { Experiment } from "./experiment.ts";
+import { fairness } from "./fairness.ts";
 import { figure4a, figure4c, figure4d, figure9 } from "./figures.ts";
 import { matrix } from "./matrix.ts";
+import { failover, figure4b } from "./outage.ts";
+import { simultFlows } from "./simult-flows.ts";
+import { wireless } from "./wireless.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [matrix, figure4a, figure4c, figure4d, figure9];
+export const EXPERIMENTS: readonly Experiment[] = [
+  matrix,
+  figure4a,
+  figure4b,
+  figure4c,
+  figure4d,
+  figure9,
+  wireless,
+  simultFlows,
+  failover,
+  fairness,
+];

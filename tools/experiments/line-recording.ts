@@ -16,11 +16,11 @@ export interface LineRecord {
 
 const EVERY_MS = 100;
 
-/** Samples the counters of lines while something is done. */
+/** Samples the counters of lines while something is done, which is told when its time began. */
 export async function recordLines<T>(
   links: readonly Link[],
   direction: Direction,
-  work: () => Promise<T>,
+  work: (startMs: number) => Promise<T>,
 ): Promise<{ result: T; lines: LineRecord[] }> {
   const startMs = performance.now();
   const samples: Sample[] = [];
@@ -36,7 +36,7 @@ export async function recordLines<T>(
     });
   }, EVERY_MS);
   try {
-    const result = await work();
+    const result = await work(startMs);
     await sampling;
     await sample();
     return { result, lines: links.map((link, i) => lineRecord(link.name, samples, i)) };

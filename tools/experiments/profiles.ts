@@ -10,7 +10,7 @@ export interface Profile {
 export type Line = LineParams & { ab?: LineParams; ba?: LineParams };
 
 /** Room in front of each line, unless a profile says otherwise. */
-const QUEUE_KB = 100;
+export const QUEUE_KB = 100;
 
 function profile(name: string, ...lines: Line[]): Profile {
   return { name, lines: lines.map(withQueue) };

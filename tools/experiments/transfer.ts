@@ -69,7 +69,7 @@ export async function transfer(
   };
 }
 
-function lineFigures({ link, mbitPerS, dropped, queueKb }: LineRecord): Run["figures"] {
+export function lineFigures({ link, mbitPerS, dropped, queueKb }: LineRecord): Run["figures"] {
   const drops = Object.entries(dropped).map(([reason, frames]) => [`${link} dropped: ${reason}`, frames]);
   return {
     [`${link} Mbit/s`]: mbitPerS,
@@ -79,6 +79,6 @@ function lineFigures({ link, mbitPerS, dropped, queueKb }: LineRecord): Run["fig
   };
 }
 
-function lineSeries({ link, atS, rateMbit, queueKb }: LineRecord): Run["series"] {
+export function lineSeries({ link, atS, rateMbit, queueKb }: LineRecord): Run["series"] {
   return { [`${link} Mbit/s`]: { atS, values: rateMbit }, [`${link} queue KB`]: { atS, values: queueKb } };
 }

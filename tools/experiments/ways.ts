@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import type { PathView, StatusView } from "../../src/control/views.ts";
-import { disableMptcp, enableMptcp, type Host, LabDaemon, linkAddresses, waitFor } from "../lab/index.ts";
+import { disableMptcp, enableMptcp, LabDaemon, linkAddresses, waitFor } from "../lab/index.ts";
 import type { Network } from "./network.ts";
 
 /** A way to get from the client to the server: what an experiment compares. */
@@ -73,9 +73,11 @@ export const mptcpWay: Way = {
   name: "MPTCP",
   kind: "mptcp",
   start: async (network) => {
-    const { client, server } = network;
-    const names = network.links.map(({ name }) => name);
-    await enableMptcp([client, linkAddresses(client, names)], [server, linkAddresses(server, names)]);
+    const { client, server, clientLinks, serverLinks } = network;
+    await enableMptcp(
+      [client, linkAddresses(client, clientLinks)],
+      [server, linkAddresses(server, serverLinks)],
+    );
     return {
       ...addresses(network, 0),
       mptcp: true,
@@ -100,7 +102,7 @@ export function mpipWay({ name, patch, checkout }: Variant): Way {
       };
       try {
         await Promise.all(daemons.map((daemon) => daemon.up()));
-        await Promise.all(daemons.map((daemon) => pathsReady(daemon, network.links.length)));
+        await Promise.all(daemons.map((daemon) => pathsReady(daemon, network.paths)));
       } catch (error) {
         await stop();
         throw error;
@@ -156,21 +158,22 @@ function isMap(value: unknown): value is Patch {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function addresses({ client, server, links }: Network, i: number) {
-  const { name } = links[i]!;
-  return { client: client.ip(name), server: server.ip(name) };
+/** Of the client on its n-th link and of the server where that leads. */
+function addresses({ client, server, clientLinks, serverLinks }: Network, n: number) {
+  return { client: client.ip(clientLinks[n]!), server: server.ip(serverLinks[n] ?? serverLinks[0]!) };
 }
 
-function nodeConfig({ client, server, links }: Network, side: Side): Patch {
+function nodeConfig(network: Network, side: Side): Patch {
   const other = side === "client" ? "server" : "client";
-  const peer: Host = side === "client" ? server : client;
+  const links = { client: network.clientLinks, server: network.serverLinks };
   const ids = { client: "02:00:00:00:00:01", server: "02:00:00:00:00:02" };
+  const endpoints = links[other].map((link) => network[other].ip(link));
   return {
     name: side,
     node: ids[side],
     tun: { name: TUN, address: INNER[side].map((address) => `${address}/24`) },
-    interfaces: links.map(({ name }) => name),
-    peers: [{ name: other, endpoints: links.map(({ name }) => peer.ip(name)), routes: INNER[other] }],
+    interfaces: [...links[side]],
+    peers: [{ name: other, node: ids[other], endpoints, routes: [...INNER[other]] }],
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Script: an HTTP server on a port, which answers GET /N with N bytes of the lab's content.
+ * Script: an HTTP server on a port, which answers GET /N with N bytes of the lab's content, and PUT when it has all.
  *
  *     node content-server.js PORT
  */
@@ -12,6 +12,10 @@ const port = Number(process.argv[2]);
 createServer(answer).listen(port, "::", () => console.log("ready"));
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === "PUT") {
+    request.resume().on("end", () => response.end());
+    return;
+  }
   const size = /^\/(\d{1,12})$/.exec(request.url ?? "")?.[1];
   if (size === undefined) {
     response.writeHead(404).end("ask for /N, a number of bytes\n");

@@ -3,6 +3,7 @@ import type { LabProcess } from "./command.ts";
 import type { Host } from "./host.ts";
 import { scriptCommand } from "./own-files.ts";
 import { requireTools } from "./requirements.ts";
+import { type TcpChoice, tcpCommand } from "./tcp-command.ts";
 
 export interface Download {
   status: number;
@@ -16,14 +17,24 @@ export interface CurlOptions {
   timeoutMs?: number;
   /** More arguments, as for `--interface` or `--limit-rate`. */
   args?: readonly string[];
+  tcp?: TcpChoice;
+  /** Bytes that are sent (PUT) instead of asked for. */
+  upload?: number;
 }
 
 const defaultPort = 8080;
 const defaultTimeoutMs = 60_000;
 
-/** Serves N bytes of content (`contentSha256` knows its hash) at http://HOST:PORT/N until it is stopped. */
-export async function startContentServer(host: Host, port: number = defaultPort): Promise<LabProcess> {
-  const [program, ...args] = scriptCommand("content-server", port);
+/**
+ * Serves N bytes of content (`contentSha256` knows its hash) at http://HOST:PORT/N until it is stopped, and takes what
+ * is put there.
+ */
+export async function startContentServer(
+  host: Host,
+  port: number = defaultPort,
+  tcp: TcpChoice = {},
+): Promise<LabProcess> {
+  const [program, ...args] = tcpCommand(scriptCommand("content-server", port), tcp);
   const server = host.spawn(program, args);
   await server.output(/^ready$/m);
   return server;
@@ -33,29 +44,29 @@ export function contentUrl(address: string, bytes: number, port: number = defaul
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}/${bytes}`;
 }
 
-/** Downloads with curl, and keeps of the content only its size and hash. */
+/** Transfers with curl, and keeps of the content that comes only its size and hash. */
 export async function curl(host: Host, url: string, options: CurlOptions = {}): Promise<Download> {
   requireTools("curl");
   const hash = createHash("sha256");
   let bytes = 0;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-  const { stderr } = await host.exec(
-    "curl",
-    ["-sS", "-w", "%{stderr}%{http_code} %{time_total}", ...(options.args ?? []), url],
-    {
-      timeoutMs,
-      onStdout: (chunk) => {
-        bytes += chunk.length;
-        hash.update(chunk);
-      },
+  const command = ["curl", "-sS", "-w", "%{stderr}%{http_code} %{time_total}", ...(options.args ?? []), url];
+  if (options.upload !== undefined) command.push("-T", "-");
+  const [program, ...args] = tcpCommand(command, options.tcp ?? {});
+  const { stderr } = await host.exec(program, args, {
+    timeoutMs,
+    ...(options.upload === undefined ? {} : { input: "x".repeat(options.upload) }),
+    onStdout: (chunk) => {
+      bytes += chunk.length;
+      hash.update(chunk);
     },
-  );
+  });
   const [status, seconds] = stderr.trim().split(" ").map(Number);
   return {
     status: status!,
     bytes,
     sha256: hash.digest("hex"),
     seconds: seconds!,
-    bitsPerS: (bytes * 8) / seconds!,
+    bitsPerS: ((options.upload ?? bytes) * 8) / seconds!,
   };
 }

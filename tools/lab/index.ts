@@ -41,6 +41,7 @@ export {
 } from "./rates.ts";
 export { RequirementError } from "./requirements.ts";
 export { median, percentile } from "./statistics.ts";
+export { type TcpChoice, tcpCommand } from "./tcp-command.ts";
 export { sweep } from "./teardown.ts";
 export type { Endpoint } from "./udp-endpoint.ts";
 export { reflections, startReflector } from "./udp-reflection.ts";

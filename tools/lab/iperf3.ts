@@ -1,3 +1,4 @@
+import type { LabProcess } from "./command.ts";
 import type { Host } from "./host.ts";
 import { requireTools } from "./requirements.ts";
 import { waitFor } from "./wait-for.ts";
@@ -21,6 +22,8 @@ export interface IperfOptions {
   congestion?: string;
   /** Runs both ends under mptcpize, so that they ask for MPTCP instead of TCP. */
   mptcp?: boolean;
+  /** Takes the server's process when it runs. */
+  onServer?: (server: LabProcess) => void;
 }
 
 export interface IperfResult {
@@ -62,6 +65,7 @@ export async function iperf3(client: Host, server: Host, options: IperfOptions):
       },
       { what: `iperf3 to listen on ${server.name}` },
     );
+    options.onServer?.(serving);
     const [clientProgram, ...clientArgs] = [...wrapper, ...clientCommand(port, options)];
     const { stdout } = await client.exec(clientProgram!, clientArgs, {
       timeoutMs: durationS(options) * 1000 + setupTimeoutMs,

@@ -6,6 +6,12 @@ const FIXED: Record<string, string> = {
   received: "#222222",
   MPTCP: "#e69f00",
   mpip: "#009e73",
+  "Wi-Fi": "#0072b2",
+  LTE: "#56b4e9",
+  "MPTCP, 2 paths": "#f5cf73",
+  "MPTCP, 4 paths": "#e69f00",
+  "mpip, 2 paths": "#66c5ab",
+  "mpip, 4 paths": "#009e73",
 };
 const OTHERS = ["#cc79a7", "#d55e00", "#882255", "#999933", "#332288", "#888888"];
 

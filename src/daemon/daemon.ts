@@ -139,8 +139,10 @@ export class Daemon {
     node.start();
     // Before a route for everything leads into the tunnel, which may be where the name server is not.
     await this.resolve();
-    const failures = await this.applyHost();
+    const failures = await this.applyHost([]);
     if (failures.length > 0) throw new HostError(failures.join("\n"));
+    // Without what is done for the lines, those that need nothing work all the same.
+    await this.followHost();
     const methods = controlMethods({
       router,
       peers: () => peersOf(this.config),
@@ -216,7 +218,7 @@ export class Daemon {
     for (const failure of await this.applyHost()) this.log.error(failure);
   }
 
-  private applyHost(): Promise<string[]> {
+  private applyHost(lines = this.node.lines): Promise<string[]> {
     const { tun, peers, forward, exit, dns, port } = this.config;
     return this.host.apply({
       tun: tun.name,
@@ -227,6 +229,7 @@ export class Daemon {
       exit,
       dns,
       port,
+      lines,
     });
   }
 

@@ -93,7 +93,17 @@ export class Node {
     this.loop.arm();
   }
 
-  /** Has a socket on each address that there is now; answers whether the MTU of the TUN device has changed with it. */
+  /** The devices that packets of IPv4 come by. */
+  get lines(): { device: string; index: number }[] {
+    const byDevice = new Map(
+      this.sockets.addresses
+        .filter(({ family, internal }) => family === 4 && !internal)
+        .map(({ device, index }) => [device, { device, index }]),
+    );
+    return [...byDevice.values()];
+  }
+
+  /** Has a socket on each address that there is now; answers whether `lines` or the TUN device's MTU have changed. */
   followInterfaces(config: Interfaces): boolean {
     const { sockets, router, loop, tun } = this;
     const wanted = wantedAddresses(config);
@@ -109,7 +119,7 @@ export class Node {
       loop.arm();
     }
     const mtu = wantedMtu(config, sockets);
-    if (mtu === this.mtu) return false;
+    if (mtu === this.mtu) return hasClosed || fresh.length > 0;
     this.mtu = mtu;
     tun.setMtu(mtu);
     this.log.info(`${tun.name} has MTU ${mtu} now`);

@@ -3,7 +3,7 @@ import type { Prefix } from "../core/dispatch/rule-spec.ts";
 import { deviceMtu } from "../daemon/device.ts";
 import { type HostAddress, matches } from "../daemon/interfaces.ts";
 import { tunMtu } from "../daemon/mtu.ts";
-import { readSysctl, run } from "../host/run.ts";
+import { isStrict, run } from "../host/run.ts";
 import { MARK_TEXT } from "../host/state.ts";
 import { formatAddress } from "../io/address.ts";
 import { bad, type Finding, ok, warn } from "./finding.ts";
@@ -16,7 +16,6 @@ export interface Target {
   readonly port: number;
 }
 
-const STRICT = 1;
 const IPV6_MIN_MTU_BYTES = 1280;
 
 /** Which lines are used, and why others that are meant are not. */
@@ -138,9 +137,7 @@ async function filterFindings(
   marksArrivals: boolean,
 ): Promise<Finding[]> {
   const { device } = line;
-  const names = ["all", device];
-  const values = await Promise.all(names.map((name) => readSysctl(`net/ipv4/conf/${name}/rp_filter`)));
-  if (Math.max(...values.map(Number)) !== STRICT) return [ok("rp_filter", `${device}: not strict`)];
+  if (!(await isStrict(device))) return [ok("rp_filter", `${device}: not strict`)];
   const mark = marksArrivals ? ["mark", MARK_TEXT] : [];
   for (const { peer, address } of targets) {
     const [route] = await routeGet(4, [address, "from", formatAddress(line.address), ...mark]);
@@ -149,7 +146,7 @@ async function filterFindings(
       bad(
         "rp_filter",
         `${device}: strict, so packets of ${address} (${peer}) are dropped: the kernel expects them from ${route?.dev ?? "nowhere"}`,
-        `sysctl -w net.ipv4.conf.${device}.rp_filter=2`,
+        `start mpip, which makes it loose while it runs, or sysctl -w net.ipv4.conf.${device}.rp_filter=2`,
       ),
     ];
   }

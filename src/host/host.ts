@@ -2,7 +2,7 @@ import { hostChanges } from "./diff.ts";
 import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
 import { type Action, type HostItem, hostItems } from "./plan.ts";
-import { readSysctl, readText, runActions } from "./run.ts";
+import { isStrict, readSysctl, readText, runActions } from "./run.ts";
 import type { HostState } from "./state.ts";
 
 /** What the daemon has done to the host, and how it is undone. One change at a time. */
@@ -19,9 +19,13 @@ export class Host {
   apply(state: HostState): Promise<string[]> {
     return this.next(async () => {
       const { undo, apply } = hostChanges(this.items, hostItems(state));
-      const undone = await runActions(undo.flatMap((item) => item.undo ?? []));
+      const undone = await runActions(await possible(undo.flatMap((item) => item.undo ?? [])));
+      const needed = await filtered(
+        apply,
+        async ({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict),
+      );
       const completed = await Promise.all(
-        apply.map((item) =>
+        needed.map((item) =>
           withOldValue(
             item,
             this.items.find(({ id }) => id === item.id),
@@ -45,7 +49,7 @@ export class Host {
   /** After the TUN device was closed: undoes what has not gone with it. */
   undo(): Promise<string[]> {
     return this.next(async () => {
-      const failures = await runActions(remainingUndo(this.items));
+      const failures = await runActions(await possible(remainingUndo(this.items)));
       this.items = [];
       this.journal.remove();
       return failures.map(({ reason }) => reason);
@@ -73,6 +77,19 @@ export async function sweepHost(journal: Journal): Promise<boolean> {
   await runActions(entry.undo);
   journal.remove();
   return true;
+}
+
+/** What can still be undone: settings of devices that are gone have gone with them. */
+function possible(actions: readonly Action[]): Promise<Action[]> {
+  return filtered(
+    actions,
+    async (action) => action.kind !== "sysctl" || (await readSysctl(action.key)) !== undefined,
+  );
+}
+
+async function filtered<T>(list: readonly T[], condition: (entry: T) => Promise<boolean>): Promise<T[]> {
+  const answers = await Promise.all(list.map(condition));
+  return list.filter((_, i) => answers[i]);
 }
 
 /** With what a setting or a file says now as what undoing it gives back; `ours` is what we have made of it so far. */

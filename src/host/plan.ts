@@ -27,6 +27,8 @@ export interface HostItem {
   readonly undo?: Action;
   /** Whether it outlives the TUN device. */
   readonly remains: boolean;
+  /** The device on which it is for nothing unless the kernel is strict about where packets come in. */
+  readonly ifStrict?: string;
 }
 
 /** Before the kernel's own rule for the table main, 32766. */
@@ -53,6 +55,7 @@ export function hostItems(state: HostState): HostItem[] {
     ...defaults.flatMap((family) => defaultRouteItems(tun, family)),
     ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, "main")),
     ...(dns.length > 0 ? [resolverItem(tun, dns)] : []),
+    ...state.lines.map(looseItem),
   ];
 }
 
@@ -105,6 +108,16 @@ function noRedirects(tun: string): HostItem[] {
     { ...sysctlItem(`net/ipv4/conf/${tun}/send_redirects`, "0"), remains: false },
     sysctlItem("net/ipv4/conf/all/send_redirects", "0"),
   ];
+}
+
+/**
+ * With a strict rp_filter the kernel drops what the peers send over any other line than that of the best route to them.
+ * Loose (RFC 3704) is what it is for on a host with several; the stricter of the two settings counts, and 2 is looser
+ * than 1 and yet greater.
+ */
+function looseItem({ device, index }: HostState["lines"][number]): HostItem {
+  const item = sysctlItem(`net/ipv4/conf/${device}/rp_filter`, "2");
+  return { ...item, id: `${item.id} ${index}`, ifStrict: device };
 }
 
 function sysctlItem(key: string, value: string): HostItem {

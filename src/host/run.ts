@@ -39,6 +39,14 @@ export async function readSysctl(key: string): Promise<string | undefined> {
   return (await readText(`/proc/sys/${key}`))?.trim();
 }
 
+/** Whether the kernel drops what comes in by another device than an answer would leave by (RFC 3704, strict). */
+export async function isStrict(device: string): Promise<boolean> {
+  const values = await Promise.all(
+    ["all", device].map((name) => readSysctl(`net/ipv4/conf/${name}/rp_filter`)),
+  );
+  return Math.max(...values.map(Number)) === 1;
+}
+
 /** Undefined where there is no such file. */
 export async function readText(path: string): Promise<string | undefined> {
   try {

@@ -16,6 +16,8 @@ export interface HostState {
   readonly dns: readonly string[];
   /** Where the daemon's own packets come in. */
   readonly port: number;
+  /** Devices over which the daemon's own packets come, with the numbers that the kernel gives them. */
+  readonly lines: readonly { readonly device: string; readonly index: number }[];
 }
 
 /** The mark of the daemon's own packets, which keeps them out of its own routes: "mp". */

@@ -12,7 +12,12 @@ describe("a daemon that uses every line with a default route", () => {
 
   beforeAll(async () => {
     lab = await Lab.up({
-      hosts: { client: {}, router0: { router: true }, router1: { router: true }, server: {} },
+      hosts: {
+        client: { sysctls: { "net.ipv4.conf.all.rp_filter": 1 } },
+        router0: { router: true },
+        router1: { router: true },
+        server: {},
+      },
       links: {
         l0: { between: ["client", "router0"], subnet6: "none" },
         l1: { between: ["client", "router1"], subnet6: "none" },
@@ -60,7 +65,7 @@ peers: [{ name: client, node: "02:00:00:00:00:01", routes: 10.77.0.1 }]
       { what: `a path over ${device} to ${remote}`, timeoutMs: 5_000 },
     );
 
-  it("has paths over all of them, whatever their metric", async () => {
+  it("has paths over all of them, whatever their metric, though the kernel is strict", async () => {
     await isReady("l0", server.host.ip("w0"));
     await isReady("l1", server.host.ip("w1"));
     expect((await ping(client.host, "10.77.0.2", { count: 3 })).received).toBe(3);
@@ -124,6 +129,15 @@ peers: [{ name: client, node: "02:00:00:00:00:01", routes: 10.77.0.1 }]
     await ipBatch(["-6 route add default via fd09::2 dev l9"], client.host.namespace);
     await isReady("l9", "fd09::2");
     expect(client.messages.filter((line) => /cannot|fd09::1.*;/.test(line))).toEqual([]);
+  });
+
+  it("leaves the kernel as strict as it was", async () => {
+    const filters = () =>
+      Promise.all(["all", "l0", "l1"].map((name) => client.host.sysctl(`net.ipv4.conf.${name}.rp_filter`)));
+    expect(await filters()).toEqual(["1", "2", "2"]);
+    await client.process!.stop("SIGTERM", 5000);
+    expect(await filters()).toEqual(["1", "0", "0"]);
+    expect(client.messages.filter((line) => line.includes("rp_filter"))).toEqual([]);
   });
 });
 

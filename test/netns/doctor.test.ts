@@ -165,7 +165,7 @@ describe("mpip doctor", () => {
     undo.push(() => host().sysctl("net.ipv4.conf.l1.rp_filter", 0));
     const { troubles } = await doctor();
     expect(troubles.slice(1)).toEqual([
-      "bad rp_filter: l1: strict, so packets of 203.0.113.1 (server) are dropped: the kernel expects them from l0; sysctl -w net.ipv4.conf.l1.rp_filter=2",
+      "bad rp_filter: l1: strict, so packets of 203.0.113.1 (server) are dropped: the kernel expects them from l0; start mpip, which makes it loose while it runs, or sysctl -w net.ipv4.conf.l1.rp_filter=2",
       expect.stringMatching(/^bad reach: l1: /),
     ]);
   });

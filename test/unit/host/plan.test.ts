@@ -14,6 +14,7 @@ function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[]
     exit: false,
     dns: [],
     port: 7000,
+    lines: [],
     ...others,
     routes: routes.map(parsePrefix),
   };
@@ -29,6 +30,15 @@ function text(action: Action | undefined): string {
 const applied = (wanted: HostState) => hostItems(wanted).map(({ apply }) => text(apply));
 
 describe("what the host is to have", () => {
+  it("is a loose rp_filter on lines where it is strict, for as long as the line is there", () => {
+    const lines = [{ device: "eth0.7", index: 3 }];
+    const item = hostItems(state({ lines })).at(-1);
+    expect(item).toMatchObject({ ifStrict: "eth0.7", remains: true });
+    expect(text(item!.apply)).toBe("sysctl net/ipv4/conf/eth0.7/rp_filter 2");
+    const again = hostItems(state({ lines: [{ device: "eth0.7", index: 4 }] }));
+    expect(hostChanges(hostItems(state({ lines })), again)).toMatchObject({ undo: [{}], apply: [{}] });
+  });
+
   it("is an address, a route for each prefix and an nft table", () => {
     const commands = applied(state({ routes: ["10.77.0.2/32", "2001:db8::/32"] }));
     expect(commands.filter((command) => command.startsWith("ip"))).toEqual([

@@ -7,6 +7,7 @@ const FIXED: readonly { key: string; of: (config: Config) => unknown }[] = [
   { key: "node", of: (config) => config.node },
   { key: "port", of: (config) => config.port },
   { key: "tun.name", of: (config) => config.tun.name },
+  { key: "scheduler", of: (config) => config.scheduler },
   { key: "offloads", of: (config) => config.offloads },
 ];
 
@@ -17,6 +18,6 @@ export function needsRestart(running: Config, wanted: Config): string[] {
 
 /** The wanted configuration as far as it can be had without a restart. */
 export function withoutRestart(running: Config, wanted: Config): Config {
-  const { name, node, port, offloads } = running;
-  return { ...wanted, name, node, port, offloads, tun: { ...wanted.tun, name: running.tun.name } };
+  const { name, node, port, scheduler, offloads } = running;
+  return { ...wanted, name, node, port, scheduler, offloads, tun: { ...wanted.tun, name: running.tun.name } };
 }

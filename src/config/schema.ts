@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SCHEDULERS } from "../core/router/router.ts";
 import { ruleSchema } from "./rule.ts";
 import { leaf, oneOrMore } from "./schema-parts.ts";
 import {
@@ -54,6 +55,7 @@ export const configSchema = z.strictObject({
   interfaces: oneOrMore(parseInterfaceSelector).optional(),
   peers: z.array(peerSchema).default([]),
   rules: z.array(ruleSchema).default([]),
+  scheduler: leaf((value) => parseChoice(value, SCHEDULERS)).default("arrival"),
   forward: leaf(parseFlag).default(false),
   exit: leaf(parseFlag).default(false),
   dns: oneOrMore(parseServer).default([]),

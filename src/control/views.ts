@@ -1,6 +1,6 @@
 import type { SessionSlot } from "../core/base/ids.ts";
 import { NONE } from "../core/base/ids.ts";
-import { PATH_STATE_NAMES } from "../core/router/path-keeper.ts";
+import { PATH_STATE_NAMES } from "../core/router/path-states.ts";
 import type { Router } from "../core/router/router.ts";
 import type { AddressReport } from "../core/tables/node-addresses.ts";
 import { type PathReport, pathReports } from "../core/tables/path-report.ts";
@@ -14,6 +14,8 @@ export interface PathView extends Omit<PathReport, "slot" | "node" | "state"> {
   /** Of the peer's packets, from 0 to 1; 0 while the path is not used. */
   share: number;
   heardMsAgo: number | undefined;
+  /** How long a packet would wait that is sent now, as the scheduler thinks. */
+  queueNowUs: number;
 }
 
 export interface SessionView extends Omit<SessionReport, "slot" | "node"> {
@@ -60,6 +62,8 @@ export interface StatusView {
   traffic: Record<"tunReceived" | "tunSent" | "netReceived" | "netSent", { calls: number; messages: number }>;
   drops: { reason: string; packets: number; bytes: number }[];
   reordering: Record<string, number>;
+  /** What was asked for and sent again (core/router/repair.ts). */
+  repair: Record<string, number>;
   rules: RuleView[];
 }
 
@@ -85,6 +89,7 @@ export function pathViews(router: Router, nowMs: number): PathView[] {
       state: PATH_STATE_NAMES[state]!,
       share: paths.isEligible(slot) && total > 0 ? report.weight / total : 0,
       heardMsAgo: Number.isFinite(heardMs) ? nowMs - heardMs : undefined,
+      queueNowUs: paths.queues.queueUs(slot, nowMs * 1000),
     };
   });
 }

@@ -1,4 +1,4 @@
-import { type NetInput, type Router, SLOT_BYTES, SLOTS } from "../core/router/router.ts";
+import { type NetInput, type Router, SLOT_BYTES, SLOTS, TUN_READ_BYTES } from "../core/router/router.ts";
 import { nowUs } from "../io/clock.ts";
 import type { DatagramSocket, TunPort } from "../io/port.ts";
 import { TUN_READ_MAX } from "../io/tun.ts";
@@ -58,8 +58,8 @@ export class Loop {
   }
 
   private readTun(): void {
-    const { tunStart, tunEnd } = this.router.layout;
-    const count = this.tun.read(tunStart, tunEnd, TUN_READ_MAX);
+    const { tunAt } = this.router;
+    const count = this.tun.read(tunAt, tunAt + TUN_READ_BYTES, TUN_READ_MAX);
     if (count > 0) this.router.handleTun(this.tun.records, count, nowUs());
     this.arm();
   }

@@ -43,7 +43,7 @@ export class Node {
       openAtStart(sockets, wantedAddresses(config), log);
       const mtu = wantedMtu(config, sockets);
       const tun = openTun({ name: config.tun.name, mtu, offloads: { checksum, tso, uso } }, arena, log);
-      const router = new Router(arena, routerOptions(id, nameOf(config), tun), {
+      const router = new Router(arena, routerOptions(id, config, tun), {
         send: (plan) => udp.send(plan),
         write: (plan) => tun.write(plan),
       });
@@ -154,7 +154,7 @@ function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {
   return tunMtu(sockets.addresses, deviceMtu);
 }
 
-function routerOptions(id: NodeId, name: string, tun: TunPort): RouterOptions {
+function routerOptions(id: NodeId, config: Config, tun: TunPort): RouterOptions {
   return {
     // 32-bit fields are int32.
     node: {
@@ -162,11 +162,12 @@ function routerOptions(id: NodeId, name: string, tun: TunPort): RouterOptions {
       idLow: id.low | 0,
       instanceHigh: randomWord() | 0,
       instanceLow: randomWord() | 0,
-      name,
+      name: nameOf(config),
     },
     seed: [randomWord() | 0, randomWord() | 0],
     random: randomWord,
     offloads: tun.offloads,
+    scheduler: config.scheduler,
   };
 }
 

@@ -52,6 +52,7 @@ export function statusView(sources: StatusSources): StatusView {
     },
     drops: router.drops.snapshot(),
     reordering: { ...router.reordering },
+    repair: { ...router.repair },
     rules: ruleViews(router),
   };
 }

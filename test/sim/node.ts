@@ -19,6 +19,7 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../../src/core/batch/layout.ts";
 import type { Plan } from "../../src/core/batch/plan.ts";
+import type { SchedulerName } from "../../src/core/router/context.ts";
 import {
   type Local,
   type NetInput,
@@ -47,6 +48,7 @@ export interface SimNodeOptions {
   /** What this node's clock shows beyond the world's, and how fast it gains. */
   clockOffsetUs?: number;
   clockDrift?: number;
+  scheduler?: SchedulerName;
   transmit: (socket: number, datagram: Datagram) => void;
 }
 
@@ -85,6 +87,7 @@ export class SimNode {
         random: () => rng.uint32(),
         offloads: { checksum: true, tso: false, uso: false },
         limits: LIMITS,
+        ...(options.scheduler === undefined ? {} : { scheduler: options.scheduler }),
       },
       { send: (plan) => this.send(plan), write: (plan) => this.write(plan) },
     );
@@ -118,21 +121,22 @@ export class SimNode {
    */
   inject(packet: Uint8Array, segmentBytes = 0, leavesChecksum = true): void {
     const view = new DataView(this.arena.buffer);
-    this.arena.fill(0, 0, VNET_HEADER_BYTES);
+    const at = this.router.tunAt;
+    this.arena.fill(0, at, at + VNET_HEADER_BYTES);
     const checksumAt = { [PROTOCOL_TCP]: TCP_CHECKSUM, [PROTOCOL_UDP]: UDP_CHECKSUM }[packet[9]!];
     const isPlain = packet[0] === 0x45 && (((packet[6]! << 8) | packet[7]!) & IPV4_FRAGMENT_MASK) === 0;
     if (leavesChecksum && isPlain && checksumAt !== undefined) {
       // The kernel leaves the checksums of its own packets to the device.
-      this.arena[0] = VNET_NEEDS_CHECKSUM;
-      view.setUint16(VNET_CHECKSUM_START, IPV4_MIN_BYTES, true);
-      view.setUint16(VNET_CHECKSUM_OFFSET, checksumAt, true);
+      this.arena[at] = VNET_NEEDS_CHECKSUM;
+      view.setUint16(at + VNET_CHECKSUM_START, IPV4_MIN_BYTES, true);
+      view.setUint16(at + VNET_CHECKSUM_OFFSET, checksumAt, true);
     }
     if (segmentBytes > 0) {
-      this.arena[1] = packet[9] === 17 ? 5 : 1;
-      view.setUint16(4, segmentBytes, true);
+      this.arena[at + 1] = packet[9] === 17 ? 5 : 1;
+      view.setUint16(at + 4, segmentBytes, true);
     }
-    this.arena.set(packet, VNET_HEADER_BYTES);
-    this.router.handleTun(Int32Array.of(0, packet.length + VNET_HEADER_BYTES), 1, this.nowUs);
+    this.arena.set(packet, at + VNET_HEADER_BYTES);
+    this.router.handleTun(Int32Array.of(at, packet.length + VNET_HEADER_BYTES), 1, this.nowUs);
   }
 
   /** A datagram arrives for one of the node's addresses. */

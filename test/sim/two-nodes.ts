@@ -1,5 +1,6 @@
 import { Rng } from "../../src/core/base/rng.ts";
 import type { Prefix } from "../../src/core/dispatch/rule-spec.ts";
+import type { SchedulerName } from "../../src/core/router/context.ts";
 import { Clock } from "./clock.ts";
 import { Line, type LineOptions } from "./line.ts";
 import { Nat, type NatOptions } from "./nat.ts";
@@ -27,14 +28,14 @@ export class TwoNodes {
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
 
-  constructor(links: readonly LinkOptions[], seed = 1) {
+  constructor(links: readonly LinkOptions[], seed = 1, scheduler?: SchedulerName) {
     const rng = new Rng(seed);
     const { clock } = this;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
     this.nats = links.map(({ nat }, i) => nat && new Nat(clock, ipv4(10, i, 0, 3), nat));
     const isHidden = this.nats.some((nat) => nat !== undefined);
-    this.a = this.node(1, "a", () => this.b, "ab");
-    this.b = this.node(2, "b", () => this.a, "ba");
+    this.a = this.node(1, "a", () => this.b, "ab", scheduler);
+    this.b = this.node(2, "b", () => this.a, "ba", scheduler);
     for (const [node, own, other] of [
       [this.a, 1, 2],
       [this.b, 2, 1],
@@ -60,8 +61,15 @@ export class TwoNodes {
     this.clock.run(seconds * 1e6);
   }
 
-  private node(id: number, name: string, peer: () => SimNode, direction: "ab" | "ba"): SimNode {
+  private node(
+    id: number,
+    name: string,
+    peer: () => SimNode,
+    direction: "ab" | "ba",
+    scheduler: SchedulerName | undefined,
+  ): SimNode {
     return new SimNode({
+      ...(scheduler === undefined ? {} : { scheduler }),
       id,
       name,
       clock: this.clock,

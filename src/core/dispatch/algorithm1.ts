@@ -1,5 +1,8 @@
 import type { NodeSlot, PathSlot } from "../base/ids.ts";
 import type { Paths } from "../tables/paths.ts";
+import type { PathChoice } from "./modes.ts";
+import { NodeWeights } from "./node-weights.ts";
+import { Runs } from "./runs.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** Names as in the paper, §3.5.1. */
@@ -19,7 +22,6 @@ const INTERVAL_MS = 100;
 const WEIGHT_MIN = 1;
 const WEIGHT_MAX = 1000;
 const START_TOTAL = 1000;
-const NO_WEIGHTS = new Float64Array(0);
 
 /**
  * The paper's Algorithm 1 (Path Weight Adjustment, §3.5.1): every T, the weight of each path whose queuing delay is not
@@ -35,11 +37,9 @@ export class Algorithm1 implements Scheduler {
   private readonly intervalMs: number;
   private readonly weightMin: number;
   private readonly weightMax: number;
-  private readonly startTotal: number;
+  private readonly byNode: NodeWeights;
   private nextMs = Number.NEGATIVE_INFINITY;
-  /** By node: the weights, and the version of the list that they are for. */
-  private readonly byNode: Float64Array[];
-  private readonly version: Uint32Array;
+  private turn = 0;
   /** Nodes with feedback since the last step. */
   private readonly fresh: Int32Array;
   private freshCount = 0;
@@ -52,9 +52,7 @@ export class Algorithm1 implements Scheduler {
     this.intervalMs = options.intervalMs ?? INTERVAL_MS;
     this.weightMin = options.weightMin ?? WEIGHT_MIN;
     this.weightMax = options.weightMax ?? WEIGHT_MAX;
-    this.startTotal = options.startTotal ?? START_TOTAL;
-    this.byNode = new Array(nodes).fill(NO_WEIGHTS);
-    this.version = new Uint32Array(nodes);
+    this.byNode = new NodeWeights(paths, options.startTotal ?? START_TOTAL);
     this.fresh = new Int32Array(nodes);
     this.isFresh = new Uint8Array(nodes);
   }
@@ -84,8 +82,24 @@ export class Algorithm1 implements Scheduler {
   }
 
   weights(node: NodeSlot): Float64Array {
-    if (this.version[node] !== this.paths.version[node]) this.relist(node);
-    return this.byNode[node]!;
+    return this.byNode.of(node);
+  }
+
+  beginTurn(): void {
+    this.turn++;
+  }
+
+  next(choice: PathChoice, packets: number): PathSlot {
+    const { weights } = choice;
+    if (choice.runWeights !== weights) {
+      choice.runWeights = weights;
+      choice.runs = new Runs(weights.length);
+    }
+    if (choice.runTurn !== this.turn) {
+      choice.runTurn = this.turn;
+      choice.runs.beginTurn();
+    }
+    return this.paths.at(choice.node, choice.runs.next(packets, weights));
   }
 
   /** One step for one node; the numbers are the paper's lines. */
@@ -112,22 +126,5 @@ export class Algorithm1 implements Scheduler {
       weights[i] = weight;
       paths.weight[slot] = weight;
     }
-  }
-
-  /** The node's paths, or their use, have changed. */
-  private relist(node: NodeSlot): void {
-    const { paths } = this;
-    const count = paths.count(node);
-    let eligible = 0;
-    for (let i = 0; i < count; i++) if (paths.isEligible(paths.at(node, i))) eligible++;
-    const weights = new Float64Array(count);
-    for (let i = 0; i < count; i++) {
-      const slot = paths.at(node, i);
-      if (!paths.isEligible(slot)) paths.weight[slot] = 0;
-      else if (paths.weight[slot] === 0) paths.weight[slot] = this.startTotal / eligible;
-      weights[i] = paths.weight[slot]!;
-    }
-    this.byNode[node] = weights;
-    this.version[node] = paths.version[node]!;
   }
 }

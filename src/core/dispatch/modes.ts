@@ -1,6 +1,7 @@
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { NODE_PATHS_MAX, type Paths, USE_NO } from "../tables/paths.ts";
 import type { ModeSpec, SelectedPathsSpec, SinglePathSpec } from "./mode-spec.ts";
+import { Runs } from "./runs.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** How a choice is to be read. */
@@ -26,6 +27,10 @@ export class PathChoice {
   kind = CHOICE_NONE;
   /** By place in the node's list of paths. */
   weights: Float64Array = new Float64Array(0);
+  /** For a scheduler that shares out by weights: the runs, the weights that they are for, and the turn of the last one. */
+  runs = new Runs(0);
+  runWeights: Float64Array = this.weights;
+  runTurn = 0;
   path: PathSlot | None = NONE;
   readonly copies: Int32Array;
   copyCount = 0;

@@ -1,4 +1,5 @@
 import type { NodeSlot, PathSlot } from "../base/ids.ts";
+import type { PathChoice } from "./modes.ts";
 
 /** Decides how a node's packets are shared out among its paths, from what the path table knows of them. */
 export interface Scheduler {
@@ -12,4 +13,8 @@ export interface Scheduler {
    * is the scheduler's, and another one when the list has changed (`Paths.version`).
    */
   weights(node: NodeSlot): Float64Array;
+  /** What was at hand together has been dispatched. */
+  beginTurn(): void;
+  /** The path for `packets` packets of one session that are at hand together: one of those to which `choice` gives a weight. */
+  next(choice: PathChoice, packets: number, nowUs: number): PathSlot;
 }

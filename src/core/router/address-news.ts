@@ -100,7 +100,7 @@ export class AddressNews {
     const isChange = block.kind === KIND_IP_CHANGE;
     const listed = new Set<number>();
     while (reader.next()) {
-      if (reader.type === FIELD_CLOSED) this.close(path, node, reader);
+      if (reader.type === FIELD_CLOSED) this.close(path, node, reader, nowMs);
       if (reader.type !== FIELD_ADDRESSES4 && reader.type !== FIELD_ADDRESSES6) continue;
       for (let i = 0; i < reader.addressCount(); i++) {
         const port = reader.address(i, this.words, 0);
@@ -110,7 +110,14 @@ export class AddressNews {
     for (let slot = addresses.first(node); slot !== NONE; slot = addresses.after(slot)) {
       if (listed.has(slot) || (addresses.sources[slot]! & ADDRESS_ADVERTISED) === 0) continue;
       if (isChange)
-        this.keeper.removePathsTo(node, addresses.words, addresses.wordsAt(slot), addresses.port(slot), path);
+        this.keeper.removePathsTo(
+          node,
+          addresses.words,
+          addresses.wordsAt(slot),
+          addresses.port(slot),
+          path,
+          nowMs,
+        );
       // Behind a NAT an address that is not the node's own may lead to it all the same.
       addresses.retract(slot, isChange ? ADDRESS_ADVERTISED | ADDRESS_OBSERVED : ADDRESS_ADVERTISED);
     }
@@ -119,10 +126,10 @@ export class AddressNews {
   }
 
   /** Paths that the peer has given up: whatever is sent on them is lost. */
-  private close(arrived: PathSlot, node: NodeSlot, reader: BodyReader): void {
+  private close(arrived: PathSlot, node: NodeSlot, reader: BodyReader, nowMs: number): void {
     for (let i = 0; i < reader.valueBytes; i++) {
       const path = this.context.paths.findPeer(node, reader.path(i));
-      if (path !== NONE && path !== arrived) this.keeper.remove(path);
+      if (path !== NONE && path !== arrived) this.keeper.remove(path, nowMs);
     }
   }
 

@@ -9,6 +9,7 @@ import { Nodes } from "../tables/nodes.ts";
 import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
+import { History } from "./history.ts";
 import { RouteTable } from "./route-table.ts";
 import { Templates } from "./templates.ts";
 
@@ -39,6 +40,10 @@ export const ROUTER_LIMITS: RouterLimits = {
   heldPerSession: 1024,
 };
 
+/** Who shares packets out among the paths: the paper's Algorithm 1, or whatever arrives first. */
+export const SCHEDULERS = ["arrival", "paper"] as const;
+export type SchedulerName = (typeof SCHEDULERS)[number];
+
 export interface RouterOptions {
   readonly node: NodeIdentity;
   /** Two random numbers. */
@@ -47,6 +52,7 @@ export interface RouterOptions {
   readonly random: () => number;
   /** What the TUN device does for us. */
   readonly offloads: WriterOffloads;
+  readonly scheduler?: SchedulerName;
   readonly limits?: Partial<RouterLimits>;
 }
 
@@ -76,20 +82,27 @@ export interface PeerSpec {
 
 /** Sockets that the router may have. */
 export const LOCALS_MAX = 16;
-export const TUN_REGION_BYTES = 9 << 16;
+/** What one read of the TUN device may bring. */
+export const TUN_READ_BYTES = 9 << 16;
+/** What it brought before stays for a while, so that it can be sent again. */
+const TUN_RING_BYTES = 8 << 20;
+/** At high rates so much has to do: a longer ring does not stay in the processor's cache. */
+const TUN_RING_FAST_BYTES = 4 * TUN_READ_BYTES;
+const TUN_FAST_BYTES_PER_S = 300e6;
+const TUN_RATE_US = 100_000;
 export const SLOT_BYTES = 1 << 16;
 export const SLOTS = 16;
-const OUT_SCRATCH_BYTES = 1 << 20;
+const OUT_SCRATCH_BYTES = 1 << 21;
 const IN_SCRATCH_BYTES = 1 << 19;
 /** A packet of the usual MTU, in whole cache lines; larger ones are not held. */
 export const HELD_BLOCK_BYTES = 1536;
 const PLAN_WORDS = 1 << 16;
+/** Headers so close to being overwritten are not used any more. */
+const SCRATCH_MARGIN_BYTES = 1 << 16;
 
 /** Where everything lies in the arena. */
 export class RouterLayout {
-  readonly tunStart = 0;
-  readonly tunEnd = TUN_REGION_BYTES;
-  readonly slotsStart = TUN_REGION_BYTES;
+  readonly slotsStart = TUN_RING_BYTES;
   readonly outScratch: number;
   readonly inScratch: number;
   readonly templates: number;
@@ -124,12 +137,23 @@ export class Context {
   readonly writer: TunWriter;
   readonly trailer: TrailerWriter;
   locals: readonly Local[] = [];
-  /** Where the next header of the plan to be sent may be built. */
+  /** Where the next header of the plan to be sent may be built: a ring, so that headers stay for a while. */
   scratch: number;
+  /** Bytes that went through the ring of headers before it was last at its start. */
+  scratchBefore = 0;
+  /** Where the TUN device is to be read into next: a ring of `tunRingBytes`; and the bytes that went through it. */
+  tunAt = 0;
+  tunTotal = 0;
+  tunRingBytes = TUN_RING_BYTES;
+  readonly history: History;
   /** What is to happen once the plan for the device has been written. */
   onWritten: () => void = () => {};
   private readonly io: RouterIo;
   private lastStampUs = 0;
+  private ratedTotal = 0;
+  /** What was read before has been given up: the ring had another length. */
+  private lostBefore = 0;
+  private ratedUs = 0;
   private addressTurn = 0;
 
   constructor(arena: Uint8Array, options: RouterOptions, io: RouterIo) {
@@ -153,21 +177,52 @@ export class Context {
     this.writer = new TunWriter(arena, inScratch, inEnd, PLAN_WORDS, options.offloads);
     this.trailer = new TrailerWriter(node.idHigh, node.idLow);
     this.scratch = outScratch;
+    this.history = new History(paths);
+  }
+
+  /** The device has been read up to `end`. */
+  advanceTun(end: number, nowUs: number): void {
+    this.tunTotal += end - this.tunAt;
+    this.tunAt = (end + 63) & ~63;
+    if (this.tunAt + TUN_READ_BYTES <= this.tunRingBytes) return;
+    this.tunTotal += this.tunRingBytes - end;
+    this.tunAt = 0;
+    const rate = ((this.tunTotal - this.ratedTotal) * 1e6) / (nowUs - this.ratedUs);
+    if (nowUs - this.ratedUs < TUN_RATE_US) return;
+    const wanted = rate > TUN_FAST_BYTES_PER_S ? TUN_RING_FAST_BYTES : TUN_RING_BYTES;
+    if (wanted !== this.tunRingBytes) this.lostBefore = this.tunTotal;
+    this.tunRingBytes = wanted;
+    this.ratedTotal = this.tunTotal;
+    this.ratedUs = nowUs;
+  }
+
+  /** The positions of what is built and read now, for the history. */
+  get headerMark(): number {
+    return this.scratchBefore + this.scratch - this.layout.outScratch;
+  }
+
+  /** Whether what was built and read at these positions is still there. */
+  isKept(dataMark: number, headerMark: number): boolean {
+    const ring = this.layout.inScratch - this.layout.outScratch;
+    if (this.headerMark - headerMark > ring - SCRATCH_MARGIN_BYTES) return false;
+    return dataMark >= this.lostBefore && this.tunTotal - dataMark < this.tunRingBytes - 2 * TUN_READ_BYTES;
   }
 
   /** Makes room for `datagrams` datagrams with headers of up to `headerBytes` bytes. */
   reserve(datagrams: number, headerBytes: number): void {
     const bytes = datagrams * (headerBytes + TRAILER_BYTES);
     const { plan } = this.outbox;
-    if (this.scratch + bytes > this.layout.inScratch || plan.end + datagrams * 16 > plan.words.length)
-      this.send();
+    const isFull = this.scratch + bytes > this.layout.inScratch;
+    if (isFull || plan.end + datagrams * 16 > plan.words.length) this.send();
+    if (!isFull) return;
+    this.scratchBefore += this.layout.inScratch - this.layout.outScratch;
+    this.scratch = this.layout.outScratch;
   }
 
   /** Sends what has been put together. */
   send(): void {
     if (this.outbox.plan.count > 0) this.io.send(this.outbox.plan);
     this.outbox.clear();
-    this.scratch = this.layout.outScratch;
   }
 
   /** Writes what is to go to the device. */

@@ -1,4 +1,4 @@
-import type { PathSlot } from "../base/ids.ts";
+import { NONE, type None, type PathSlot } from "../base/ids.ts";
 import { NOBODY } from "../dispatch/outbox.ts";
 import { BodyWriter } from "../wire/body-writer.ts";
 import {
@@ -95,27 +95,29 @@ export class ControlSender {
     this.finish(NOBODY, socket, to, toIndex, port, nowUs);
   }
 
-  /** Sends what was begun on a path. */
-  sendOn(kind: number, path: PathSlot, nowUs: number): void {
+  /** Sends what was begun on a path, with the delay of the path `about` or, where that is NONE, of the next one in turn. */
+  sendOn(kind: number, path: PathSlot, nowUs: number, about: PathSlot | None = NONE): void {
     const { paths } = this.context;
-    this.prepare(kind, path, nowUs);
+    this.prepare(kind, path, nowUs, about);
     this.finish(path, paths.socket[path]!, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
   }
 
   /** Sends what was begun as a packet of a path, but to a place that may not be its far end. */
   sendAs(kind: number, path: PathSlot, to: Int32Array, toIndex: number, port: number, nowUs: number): void {
-    this.prepare(kind, path, nowUs);
+    this.prepare(kind, path, nowUs, NONE);
     this.finish(NOBODY, this.context.paths.socket[path]!, to, toIndex, port, nowUs);
   }
 
-  private prepare(kind: number, path: PathSlot, nowUs: number): void {
+  private prepare(kind: number, path: PathSlot, nowUs: number, about: PathSlot | None): void {
     const { block, context } = this;
     const { paths } = context;
-    const feedback = kind === KIND_PROBE_ANSWER ? -1 : paths.pollFeedback(paths.nodeOf(path));
+    let feedback = about;
+    if (about !== NONE) paths.arrivals.feedbackDue[about] = 0;
+    else if (kind !== KIND_PROBE_ANSWER) feedback = paths.pollFeedback(paths.nodeOf(path));
     block.flags = kind | FLAG_SEQUENCED;
     block.path = paths.id[path]!;
-    block.feedbackPath = feedback < 0 ? PATH_NONE : paths.peerId[feedback]!;
-    block.delayUs = feedback < 0 ? 0 : paths.arrivals.delayUs[feedback]!;
+    block.feedbackPath = feedback === NONE ? PATH_NONE : paths.peerId[feedback]!;
+    block.delayUs = feedback === NONE ? 0 : paths.arrivals.delayUs[feedback]!;
     block.sequence = paths.handleSent(path, 1, this.body.bytes + TRAILER_BYTES, nowUs / 1000);
   }
 

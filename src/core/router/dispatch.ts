@@ -1,8 +1,7 @@
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
 import { compileRules } from "../dispatch/compile.ts";
-import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes, type PathChoice } from "../dispatch/modes.ts";
+import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes } from "../dispatch/modes.ts";
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
-import { Runs } from "../dispatch/runs.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
 import { NO_RULE, NOT_MATCHED, REORDER_AUTO, REORDER_OFF, type Rules } from "../tables/rules.ts";
 import { keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
@@ -11,16 +10,9 @@ import type { Flow } from "../wire/flow.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import type { Context } from "./context.ts";
 
-/** The runs of one choice, for the list of paths that it was made for. */
-class ChoiceRuns {
-  runs = new Runs(0);
-  weights: Float64Array = new Float64Array(0);
-  turn = 0;
-}
-
 /**
  * Which paths a packet takes (paper §3.5): the first rule that matches says the mode, the mode chooses among the node's
- * paths, and shares of several are given out by runs.
+ * paths, and the scheduler shares out among several.
  */
 export class Dispatch {
   /** Paths that the packet asked for last is to be copied to, beginning with the one that was answered. */
@@ -30,8 +22,6 @@ export class Dispatch {
   private readonly context: Context;
   private rules: Rules;
   private modes: Modes;
-  private runs = new Map<PathChoice, ChoiceRuns>();
-  private turn = 0;
 
   constructor(context: Context, scheduler: Scheduler) {
     const { rules, modes } = compileRules([]);
@@ -45,7 +35,6 @@ export class Dispatch {
     const { rules, modes } = compileRules(specs);
     this.rules = rules;
     this.modes = new Modes(this.context.paths, this.scheduler, modes);
-    this.runs = new Map();
     this.context.sessions.forgetRules();
   }
 
@@ -60,7 +49,7 @@ export class Dispatch {
 
   /** What was at hand together has been dispatched. */
   beginTurn(): void {
-    this.turn++;
+    this.scheduler.beginTurn();
   }
 
   /** The path for `packets` packets like the one in `flow`; NONE where none works. */
@@ -70,6 +59,7 @@ export class Dispatch {
     flow: Flow,
     packets: number,
     packetBytes: number,
+    nowUs: number,
   ): PathSlot | None {
     const rule = this.ruleOf(session, flow, packetBytes);
     if (rule >= 0) this.rules.count(rule, packets, flow.packetBytes);
@@ -77,7 +67,7 @@ export class Dispatch {
     this.copyCount = 0;
     switch (choice.kind) {
       case CHOICE_SPREAD:
-        return this.spread(choice, node, packets);
+        return this.scheduler.next(choice, packets, nowUs);
       case CHOICE_SINGLE:
         return choice.path;
       case CHOICE_COPIES:
@@ -136,22 +126,5 @@ export class Dispatch {
     const at = sessions.keyAt(session);
     const byPeer = (sessions.flags[session]! & SESSION_OPENED_BY_PEER) !== 0;
     return byPeer ? keySourcePort(sessions.keys, at) : keyDestinationPort(sessions.keys, at);
-  }
-
-  private spread(choice: PathChoice, node: NodeSlot, packets: number): PathSlot {
-    let own = this.runs.get(choice);
-    if (own === undefined) {
-      own = new ChoiceRuns();
-      this.runs.set(choice, own);
-    }
-    if (own.weights !== choice.weights) {
-      own.weights = choice.weights;
-      own.runs = new Runs(choice.weights.length);
-    }
-    if (own.turn !== this.turn) {
-      own.turn = this.turn;
-      own.runs.beginTurn();
-    }
-    return this.context.paths.at(node, own.runs.next(packets, choice.weights));
   }
 }

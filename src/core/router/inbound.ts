@@ -22,7 +22,6 @@ import {
   BLOCK_TIMESTAMP,
   CONTROL_BLOCK_BYTES,
   ControlBlock,
-  FLAG_COPY,
   FLAG_NO_CHECKSUM,
   FLAG_SEQUENCED,
   KIND_COUNT,
@@ -111,6 +110,8 @@ export class Inbound {
     }
     this.reorder.handleEvidence();
     this.context.write();
+    this.peering.keeper.reporter.send(nowUs);
+    this.peering.repair.handleTick(nowUs);
     this.context.send();
   }
 
@@ -216,7 +217,7 @@ export class Inbound {
       this.peering.keeper.noteHeard(path, node, block, arrivedUs, this.nowUs, true);
       this.spread.note(path, paths.arrivals.delayUs[path]!, this.nowUs);
     }
-    if (block.flags & FLAG_COPY && !this.copies.isFirst(node, block.timestampUs)) {
+    if (!this.copies.isFirst(node, block.timestampUs)) {
       drops.count(DROP["duplicate-copy"], bytes);
       return true;
     }
@@ -233,6 +234,7 @@ export class Inbound {
       arrivals.handleUnnumbered(path, bytes);
       return true;
     }
+    this.peering.noteGap(path, block.sequence, this.nowUs);
     return arrivals.handlePacket(path, block.sequence, bytes) !== ARRIVAL_DUPLICATE;
   }
 

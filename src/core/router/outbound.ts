@@ -30,6 +30,7 @@ import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE } from "../wire/tcp.
 import { UDP_LENGTH } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { RUN_SEGMENTS_MAX } from "./history.ts";
 import type { PathKeeper } from "./path-keeper.ts";
 
 /** These stand in the last segment of a super-packet only, CWR in the first. */
@@ -58,6 +59,10 @@ export class Outbound {
       const at = records[i * TUN_RECORD_WORDS]!;
       const bytes = records[i * TUN_RECORD_WORDS + 1]!;
       this.handlePacket(at, bytes, nowUs);
+    }
+    if (count > 0) {
+      const last = (count - 1) * TUN_RECORD_WORDS;
+      context.advanceTun(records[last]! + records[last + 1]!, nowUs);
     }
     context.send();
   }
@@ -89,7 +94,7 @@ export class Outbound {
     }
     const carriedBytes =
       this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
-    const path = this.dispatch.next(node, session, flow, this.segments, carriedBytes);
+    const path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
     if (path === NONE) {
       drops.count(DROP["no-usable-path"], packetBytes);
       return;
@@ -171,11 +176,63 @@ export class Outbound {
         : 0
       : flow.ipBytes + flow.transportBytes;
     const overhead = headerBytes + TRAILER_BYTES;
-    const sequence = paths.handleSent(path, segments, flow.payloadBytes + segments * overhead, nowMs);
-    this.keeper.noteData(path, nowMs);
+    const queueUs = paths.queues.queueUs(path, nowMs * 1000);
+    const bytes = flow.payloadBytes + segments * overhead;
+    const sequence = paths.handleSent(path, segments, bytes, nowMs);
+    this.keeper.noteSent(path, bytes, nowMs);
+    if ((flags & FLAG_COPY) === 0) {
+      this.remember(
+        path,
+        session,
+        kind | flags | bare,
+        headerBytes,
+        sequence,
+        timestamp,
+        queueUs,
+        nowMs * 1000,
+      );
+    }
     if (bare === 0 && view.getUint8(at + VNET_FLAGS) & VNET_NEEDS_CHECKSUM) this.complete(at);
     if (segments === 1) this.emitWhole(path, headerBytes, sequence, timestamp);
     else this.emitSegments(path, compact, headerBytes, sequence, timestamp);
+  }
+
+  /** So that it can be sent again (repair.ts). */
+  private remember(
+    path: PathSlot,
+    session: SessionSlot,
+    flags: number,
+    headerBytes: number,
+    sequence: number,
+    timestamp: number,
+    queueUs: number,
+    nowUs: number,
+  ): void {
+    const { context, flow, segments, segmentBytes } = this;
+    const { history, sessions } = context;
+    const isWhole = segments === 1;
+    const headerStride = isWhole ? 0 : headerBytes + TRAILER_BYTES;
+    for (let first = 0; first < segments; first += RUN_SEGMENTS_MAX) {
+      const at = history.add(path);
+      history.firstSequence[at] = sequence + first;
+      history.segments[at] = Math.min(segments - first, RUN_SEGMENTS_MAX);
+      history.session[at] = session;
+      history.sessionId[at] = sessions.id(session);
+      history.flags[at] = flags;
+      history.tos[at] = flow.tos;
+      history.headerAt[at] = isWhole ? flow.payloadAt - headerBytes : context.scratch + first * headerStride;
+      history.headerStride[at] = headerStride;
+      history.headerBytes[at] = headerBytes;
+      history.payloadAt[at] = flow.payloadAt + first * segmentBytes;
+      history.payloadBytes[at] = flow.payloadBytes - first * segmentBytes;
+      history.segmentBytes[at] = segmentBytes;
+      history.timestampUs[at] = timestamp + first;
+      history.sentUs[at] = nowUs;
+      history.queueUs[at] = queueUs;
+      history.tries[at] = 0;
+      history.dataMark[at] = context.tunTotal;
+      history.headerMark[at] = context.headerMark;
+    }
   }
 
   /** The packet as it is, without the headers that a template restores. */

@@ -2,7 +2,7 @@ import { Deadlines } from "../base/deadlines.ts";
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
 import { ADDRESS_CONFIGURED, ADDRESS_OBSERVED } from "../tables/node-addresses.ts";
-import { USE_NO, USE_YES } from "../tables/paths.ts";
+import { USE_NO, USE_SUSPECT, USE_YES } from "../tables/paths.ts";
 import { addressText } from "../wire/address.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import {
@@ -12,69 +12,86 @@ import {
   KIND_PROBE_ANSWER,
   PATH_NONE,
 } from "../wire/control-block.ts";
-import { Echo, FIELD_ECHO, FIELD_RECEIVED, FIELD_TOKEN, Received } from "../wire/control-body.ts";
+import { FIELD_TOKEN } from "../wire/control-body.ts";
 import type { Context, Local } from "./context.ts";
 import { type ControlSender, PROBE_BYTES } from "./control-sender.ts";
 import { PathMoves } from "./path-moves.ts";
+import { PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
+import { REPORT_BYTES, REPORT_US, Reporter } from "./reporter.ts";
 
-/** States of a path, as `paths.state` has them. */
-export const PATH_PROBING = 0;
-export const PATH_READY = 1;
-/** It worked and has fallen silent. */
-export const PATH_DOWN = 2;
-export const PATH_STATE_NAMES = ["probing", "ready", "down"] as const;
-
-/** From one probe to the next: doubled up to the longest. */
+/** From one probe to the next: doubled up to the longest, which is shorter while data flows to the node. */
 const PROBE_MS = 100;
 const PROBE_MAX_MS = 5_000;
+const PROBE_MAX_ACTIVE_MS = 500;
 /** The same for an address that the node has, but may well not be reached by from here, as behind a NAT. */
 const PROBE_VAGUE_MS = 60_000;
-/** From one heartbeat to the next, with and without data. */
+/** From one heartbeat to the next, with and without data between the nodes. */
 const BEAT_MS = 100;
 const BEAT_IDLE_MS = 1_000;
-/** Data within this long makes a path active. */
+/** Data within this long makes a node active. */
 const ACTIVE_MS = 1_000;
-/** A path on which nothing was heard for so long is down: four beats. */
-const SILENT_MS = 4 * BEAT_MS;
+/** How long a node that becomes active has to beat faster. */
+const SETTLE_MS = 500;
+/** A path on which nothing was heard for so long is suspect. */
+const SILENT_MS = 3.5 * BEAT_MS;
 const SILENT_IDLE_MS = 4 * BEAT_IDLE_MS;
 /** A place where a node was merely seen, and where it does not answer, is given up after so long. */
 const FORGET_MS = 30_000;
+/** The peer reports after so many bytes, and so long; one report may be lost. */
+const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
+/** How often what has been sent is looked at for being reported. */
+const WATCH_MS = 20;
 
 /**
  * Which paths there are to the nodes and whether they work (paper §3.4.1), and heartbeats that keep the measurements
- * fresh (§3.4.4).
- *
- *     probing ──answer──▶ ready ──silence──▶ down ──answer──▶ ready
+ * fresh (§3.4.4). A path is suspected when nothing is heard on it, and sooner when data that was sent on it is not
+ * reported.
  */
 export class PathKeeper {
   private readonly context: Context;
   private readonly scheduler: Scheduler;
   private readonly sender: ControlSender;
   readonly moves: PathMoves;
-  private readonly received = new Received();
-  private readonly echo = new Echo();
+  readonly reporter: Reporter;
+  readonly states: PathStates;
+  /** What was sent on a path of late may not have arrived: it is suspect, or goes. */
+  onDoubt: (path: PathSlot, nowUs: number) => void = () => {};
   // By path.
   private readonly deadlines: Deadlines<PathSlot>;
   private readonly intervalMs: Float64Array;
   private readonly tokenHigh: Int32Array;
   private readonly tokenLow: Int32Array;
-  private readonly arrivedUs: Float64Array;
+  private readonly answeredMs: Float64Array;
+  /** Bytes sent and not yet reported, and since when a report is due; Infinity where none is. */
+  private readonly unreported: Float64Array;
+  private readonly dueMs: Float64Array;
+  // By node.
   private readonly dataMs: Float64Array;
   private readonly activeSinceMs: Float64Array;
+  /** Paths that a report is due for. */
+  private readonly watched: Int32Array;
+  private watchedCount = 0;
+  private watchMs = Number.POSITIVE_INFINITY;
 
   constructor(context: Context, scheduler: Scheduler, sender: ControlSender) {
-    const { paths } = context.limits;
+    const { paths, nodes } = context.limits;
     this.context = context;
     this.scheduler = scheduler;
     this.sender = sender;
     this.moves = new PathMoves(context, sender);
+    this.reporter = new Reporter(context, sender);
+    this.reporter.onReported = (path) => this.noteReported(path);
+    this.states = new PathStates(context.paths);
     this.deadlines = new Deadlines(paths);
     this.intervalMs = new Float64Array(paths);
     this.tokenHigh = new Int32Array(paths);
     this.tokenLow = new Int32Array(paths);
-    this.arrivedUs = new Float64Array(paths);
-    this.dataMs = new Float64Array(paths);
-    this.activeSinceMs = new Float64Array(paths);
+    this.answeredMs = new Float64Array(paths);
+    this.unreported = new Float64Array(paths);
+    this.dueMs = new Float64Array(paths);
+    this.dataMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
+    this.activeSinceMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
+    this.watched = new Int32Array(paths);
   }
 
   /** The sockets that there are now: paths of others go, new ones are probed. */
@@ -83,7 +100,7 @@ export class PathKeeper {
     const { paths, nodes } = context;
     const kept = new Set(locals.map((local) => local.socket));
     for (let slot = paths.slab.top - 1; slot >= 0; slot--) {
-      if (paths.slab.has(slot) && !kept.has(paths.socket[slot]!)) this.remove(slot as PathSlot);
+      if (paths.slab.has(slot) && !kept.has(paths.socket[slot]!)) this.remove(slot as PathSlot, nowMs);
     }
     context.locals = locals;
     for (let node = nodes.first(); node !== NONE; node = nodes.after(node)) this.addPaths(node, nowMs);
@@ -104,7 +121,7 @@ export class PathKeeper {
     nodes.handlePacket(node, nowMs);
     if (block.path !== PATH_NONE) paths.setPeerId(path, block.path);
     paths.arrivals.handleTimestamp(path, block.timestampUs, arrivedUs);
-    this.arrivedUs[path] = arrivedUs;
+    this.reporter.noteArrival(path, arrivedUs, nowUs, isData);
     if (block.feedbackPath !== PATH_NONE) {
       const fed = paths.find(node, block.feedbackPath);
       if (fed !== NONE) {
@@ -112,16 +129,39 @@ export class PathKeeper {
         this.scheduler.handleFeedback(fed, nowMs);
       }
     }
-    if (isData) this.noteData(path, nowMs);
+    if (isData) this.noteData(node, nowMs);
   }
 
-  /** Data went or came on a path: it beats fast for a while. */
-  noteData(path: PathSlot, nowMs: number): void {
-    if (nowMs - this.dataMs[path]! > ACTIVE_MS) {
-      this.activeSinceMs[path] = nowMs;
+  /** `bytes` bytes of data leave by a path. */
+  noteSent(path: PathSlot, bytes: number, nowMs: number): void {
+    this.noteData(this.context.paths.nodeOf(path), nowMs);
+    this.unreported[path] = this.unreported[path]! + bytes;
+    if (this.unreported[path]! < REPORT_BYTES || this.dueMs[path] !== Number.POSITIVE_INFINITY) return;
+    this.dueMs[path] = nowMs;
+    this.watched[this.watchedCount++] = path;
+    if (this.watchMs > nowMs + WATCH_MS) this.watchMs = nowMs + WATCH_MS;
+  }
+
+  /** The peer has reported what has come in on a path of ours. */
+  noteReported(path: PathSlot): void {
+    this.unreported[path] = 0;
+    if (this.dueMs[path] === Number.POSITIVE_INFINITY) return;
+    this.unwatch(path);
+  }
+
+  /** Data went to a node or came from it: its paths beat fast for a while. */
+  private noteData(node: NodeSlot, nowMs: number): void {
+    if (nowMs - this.dataMs[node]! > ACTIVE_MS) this.wake(node, nowMs);
+    this.dataMs[node] = nowMs;
+  }
+
+  private wake(node: NodeSlot, nowMs: number): void {
+    const { paths } = this.context;
+    this.activeSinceMs[node] = nowMs;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
       if (this.deadlines.of(path) > nowMs + BEAT_MS) this.deadlines.set(path, nowMs + BEAT_MS);
     }
-    this.dataMs[path] = nowMs;
   }
 
   /** All pairs of our sockets and the node's addresses that are no paths yet. */
@@ -160,12 +200,13 @@ export class PathKeeper {
       port,
     });
     if (path === NONE) return NONE;
-    paths.state[path] = PATH_PROBING;
+    this.states.begin(path, nowMs);
     this.tokenHigh[path] = random() | 0;
     this.tokenLow[path] = random() | 0;
     this.intervalMs[path] = PROBE_MS;
-    this.dataMs[path] = Number.NEGATIVE_INFINITY;
-    this.activeSinceMs[path] = Number.NEGATIVE_INFINITY;
+    this.answeredMs[path] = Number.NEGATIVE_INFINITY;
+    this.unreported[path] = 0;
+    this.dueMs[path] = Number.POSITIVE_INFINITY;
     this.deadlines.set(path, nowMs);
     return path;
   }
@@ -200,7 +241,7 @@ export class PathKeeper {
   ): void {
     if (block.kind === KIND_PROBE) this.handleProbe(path, block, reader, from, fromAt, port, nowUs);
     else if (block.kind === KIND_PROBE_ANSWER) this.handleAnswer(path, reader, nowUs);
-    else if (block.kind === KIND_HEARTBEAT) this.handleHeartbeat(node, block, reader, nowUs);
+    else if (block.kind === KIND_HEARTBEAT) this.reporter.handle(node, block, reader, nowUs);
   }
 
   handleTick(nowUs: number): void {
@@ -208,10 +249,11 @@ export class PathKeeper {
     for (let slot = this.deadlines.pop(nowMs); slot !== NONE; slot = this.deadlines.pop(nowMs)) {
       this.handlePathTick(slot, nowMs, nowUs);
     }
+    if (nowMs >= this.watchMs) this.watch(nowMs, nowUs);
   }
 
   nextDeadlineMs(): number {
-    return this.deadlines.next();
+    return Math.min(this.deadlines.next(), this.watchMs);
   }
 
   /** Whether one of the node's paths works. */
@@ -223,9 +265,9 @@ export class PathKeeper {
     return false;
   }
 
-  removeNode(node: NodeSlot): void {
+  removeNode(node: NodeSlot, nowMs: number): void {
     const { paths } = this.context;
-    for (let place = paths.count(node) - 1; place >= 0; place--) this.remove(paths.at(node, place));
+    for (let place = paths.count(node) - 1; place >= 0; place--) this.remove(paths.at(node, place), nowMs);
   }
 
   private handleProbe(
@@ -239,7 +281,7 @@ export class PathKeeper {
   ): void {
     this.answerProbe(path, block, reader, from, fromAt, port, nowUs);
     // The peer can reach us here: so may we it.
-    if (this.context.paths.state[path] !== PATH_READY && this.intervalMs[path]! > PROBE_MS) {
+    if (this.states.of(path) !== PATH_READY && this.intervalMs[path]! > PROBE_MS) {
       this.intervalMs[path] = PROBE_MS;
       this.deadlines.set(path, nowUs / 1000);
     }
@@ -267,63 +309,39 @@ export class PathKeeper {
   }
 
   private handleAnswer(path: PathSlot, reader: BodyReader, nowUs: number): void {
-    const { context } = this;
-    const { paths } = context;
     while (reader.next()) {
       if (reader.type !== FIELD_TOKEN) continue;
       if (reader.high() !== this.tokenHigh[path] || reader.low() !== this.tokenLow[path]) return;
     }
-    if (paths.state[path] !== PATH_READY) this.confirm(path, nowUs);
+    this.confirm(path, nowUs);
   }
 
   /** A probe of the path was answered from its far end: there the node is. */
   confirm(path: PathSlot, nowUs: number): void {
     const { paths, nodes } = this.context;
     const nowMs = nowUs / 1000;
+    this.answeredMs[path] = nowMs;
+    this.intervalMs[path] = PROBE_MS;
     const at = paths.remoteAt(path);
     nodes.addresses.learn(paths.nodeOf(path), paths.remotes, at, paths.port(path), ADDRESS_OBSERVED, nowMs);
-    paths.state[path] = PATH_READY;
-    paths.setUse(path, USE_YES);
-    this.deadlines.set(path, nowMs);
-  }
-
-  private handleHeartbeat(
-    node: NodeSlot,
-    block: Readonly<ControlBlock>,
-    reader: BodyReader,
-    nowUs: number,
-  ): void {
-    const { context } = this;
-    const { paths } = context;
-    while (reader.next()) {
-      if (reader.type === FIELD_RECEIVED) {
-        const report = reader.received(this.received);
-        const path = paths.find(node, report.path);
-        if (path !== NONE) paths.delivery.handleReport(path, report, block.timestampUs);
-      } else if (reader.type === FIELD_ECHO) {
-        const echo = reader.echo(this.echo);
-        const path = paths.find(node, echo.path);
-        const rttUs = ((nowUs | 0) - echo.timestampUs - echo.heldUs) | 0;
-        if (path !== NONE && rttUs > 0) paths.delays.handleRtt(path, rttUs);
-      }
-    }
+    if (this.states.handleAnswer(path, nowMs)) paths.setUse(path, USE_YES);
+    else if (this.states.of(path) === PATH_READY) return;
+    this.deadlines.set(path, this.states.of(path) === PATH_READY ? nowMs : nowMs + PROBE_MS);
   }
 
   private handlePathTick(path: PathSlot, nowMs: number, nowUs: number): void {
     const { paths } = this.context;
-    if (paths.state[path] !== PATH_READY) {
-      if (this.isOver(path, nowMs)) this.remove(path);
+    if (this.states.of(path) !== PATH_READY) {
+      if (this.isOver(path, nowMs)) this.remove(path, nowMs);
       else this.probe(path, nowMs, nowUs);
       return;
     }
-    const isActive = nowMs - this.dataMs[path]! <= ACTIVE_MS;
-    const isSettled = nowMs - this.activeSinceMs[path]! > ACTIVE_MS + SILENT_MS;
-    const silentMs = isActive && isSettled ? SILENT_MS : SILENT_IDLE_MS;
-    if (nowMs - paths.heardMs[path]! > silentMs) {
-      paths.state[path] = PATH_DOWN;
-      paths.setUse(path, USE_NO);
-      this.intervalMs[path] = PROBE_MS;
-      this.probe(path, nowMs, nowUs);
+    const node = paths.nodeOf(path);
+    const isActive = this.isActive(node, nowMs);
+    const settledMs = this.activeSinceMs[node]! + SETTLE_MS + paths.delays.rttUs[path]! / 1000;
+    const silentMs = isActive && nowMs > settledMs ? SILENT_MS : SILENT_IDLE_MS;
+    if (nowMs - Math.max(paths.heardMs[path]!, this.states.since(path)) > silentMs) {
+      this.suspect(path, nowMs, nowUs);
       return;
     }
     this.beat(path, nowUs);
@@ -354,46 +372,87 @@ export class PathKeeper {
     );
   }
 
+  private isActive(node: NodeSlot, nowMs: number): boolean {
+    return nowMs - this.dataMs[node]! <= ACTIVE_MS;
+  }
+
+  private suspect(path: PathSlot, nowMs: number, nowUs: number): void {
+    if (!this.states.handleSilence(path, nowMs)) return;
+    this.context.paths.setUse(path, USE_SUSPECT);
+    this.noteReported(path);
+    this.intervalMs[path] = PROBE_MS;
+    // The first probe is not late yet.
+    this.answeredMs[path] = nowMs;
+    this.probe(path, nowMs, nowUs);
+    this.onDoubt(path, nowUs);
+  }
+
+  /** Is what was sent on the paths reported? */
+  private watch(nowMs: number, nowUs: number): void {
+    const { paths } = this.context;
+    for (let i = this.watchedCount - 1; i >= 0; i--) {
+      const path = this.watched[i]! as PathSlot;
+      const waitUs = 1.25 * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs);
+      if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitUs / 1000) this.suspect(path, nowMs, nowUs);
+    }
+    this.watchMs = this.watchedCount > 0 ? nowMs + WATCH_MS : Number.POSITIVE_INFINITY;
+  }
+
+  private unwatch(path: PathSlot): void {
+    this.dueMs[path] = Number.POSITIVE_INFINITY;
+    const index = this.watched.indexOf(path);
+    this.watched[index] = this.watched[--this.watchedCount]!;
+  }
+
   private probe(path: PathSlot, nowMs: number, nowUs: number): void {
+    const { paths } = this.context;
+    const { states } = this;
+    // When the one before was sent, and none has been answered since.
+    if (this.answeredMs[path]! < nowMs - this.intervalMs[path]! && states.handleUnanswered(path, nowMs))
+      paths.setUse(path, USE_NO);
     const body = this.sender.begin();
     body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
     body.padTo(PROBE_BYTES);
     this.sender.sendOn(KIND_PROBE, path, nowUs);
     // Where the peer is heard, a probe was merely lost.
-    const isHeard = nowMs - this.context.paths.heardMs[path]! < SILENT_IDLE_MS;
-    const intervalMs = isHeard ? PROBE_MS : this.intervalMs[path]!;
+    const isHeard = nowMs - paths.heardMs[path]! < SILENT_IDLE_MS;
+    const intervalMs = isHeard || states.of(path) === PATH_SUSPECT ? PROBE_MS : this.intervalMs[path]!;
     this.deadlines.set(path, nowMs + intervalMs);
-    this.intervalMs[path] = Math.min(2 * intervalMs, this.isVague(path) ? PROBE_VAGUE_MS : PROBE_MAX_MS);
+    const isActive = this.isActive(paths.nodeOf(path), nowMs);
+    const longestMs = this.isVague(path) ? PROBE_VAGUE_MS : isActive ? PROBE_MAX_ACTIVE_MS : PROBE_MAX_MS;
+    this.intervalMs[path] = Math.min(2 * intervalMs, longestMs);
   }
 
   private beat(path: PathSlot, nowUs: number): void {
-    const { paths } = this.context;
-    const body = this.sender.begin();
-    const peerId = paths.peerId[path]!;
-    if (peerId !== PATH_NONE) {
-      const { received, echo } = this;
-      received.path = peerId;
-      body.received(paths.arrivals.received(path, received));
-      echo.path = peerId;
-      echo.timestampUs = paths.arrivals.newestTimestampUs[path]!;
-      echo.heldUs = nowUs - this.arrivedUs[path]!;
-      body.echo(echo);
-    }
-    this.sender.sendOn(KIND_HEARTBEAT, path, nowUs);
+    this.sender.begin();
+    const isKnown = this.context.paths.peerId[path] !== PATH_NONE;
+    if (isKnown) this.reporter.append(path, nowUs);
+    this.sender.sendOn(KIND_HEARTBEAT, path, nowUs, isKnown ? path : NONE);
   }
 
-  remove(path: PathSlot): void {
+  remove(path: PathSlot, nowMs: number): void {
     this.deadlines.cancel(path);
     this.moves.forget(path);
+    this.noteReported(path);
+    this.context.paths.setUse(path, USE_NO);
+    this.onDoubt(path, nowMs * 1000);
+    this.context.history.forgetPath(path);
     this.context.paths.remove(path);
   }
 
   /** The node has an address no more: its paths to there go, but for one. */
-  removePathsTo(node: NodeSlot, words: Int32Array, at: number, port: number, but: PathSlot): void {
+  removePathsTo(
+    node: NodeSlot,
+    words: Int32Array,
+    at: number,
+    port: number,
+    but: PathSlot,
+    nowMs: number,
+  ): void {
     const { paths } = this.context;
     for (const { socket } of this.context.locals) {
       const path = paths.findEnds(socket, words, at, port);
-      if (path !== NONE && path !== but && paths.nodeOf(path) === node) this.remove(path);
+      if (path !== NONE && path !== but && paths.nodeOf(path) === node) this.remove(path, nowMs);
     }
   }
 

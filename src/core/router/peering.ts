@@ -12,6 +12,7 @@ import {
   KIND_ADDRESSES,
   KIND_CONFIRM,
   KIND_IP_CHANGE,
+  KIND_NACK,
   KIND_PROBE,
   KIND_PROBE_ANSWER,
   KIND_QUERY,
@@ -36,6 +37,7 @@ import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
 import { PathKeeper } from "./path-keeper.ts";
 import type { PathMoves } from "./path-moves.ts";
+import { Repair } from "./repair.ts";
 
 /** A node without a path that works is asked again. */
 const ASK_AGAIN_MS = 2_000;
@@ -65,6 +67,7 @@ export class Peering {
   readonly keeper: PathKeeper;
   readonly moves: PathMoves;
   private readonly news: AddressNews;
+  readonly repair: Repair;
   private readonly sender: ControlSender;
   private readonly reader = new BodyReader();
   private readonly words = new Int32Array(4);
@@ -78,6 +81,8 @@ export class Peering {
     this.keeper = new PathKeeper(context, scheduler, this.sender);
     this.news = new AddressNews(context, this.sender, this.keeper);
     this.moves = this.keeper.moves;
+    this.repair = new Repair(context, this.sender);
+    this.keeper.onDoubt = (path, nowUs) => this.repair.rescue(path, nowUs);
     this.nonceHigh = context.random() | 0;
     this.nonceLow = context.random() | 0;
   }
@@ -101,7 +106,7 @@ export class Peering {
         const isWanted = specs.some((other) => other.endpoints.some((end) => isSameEnd(end, address, port)));
         if (slot !== NONE && !isWanted) availability.unpin(slot, nowMs);
       }
-      if (node !== NONE && !this.peers.some((peer) => peer.node === node)) this.removeNode(node);
+      if (node !== NONE && !this.peers.some((peer) => peer.node === node)) this.removeNode(node, nowMs);
     }
     for (const peer of this.peers) {
       for (const { address, port } of peer.spec.endpoints) availability.ask(address, 0, port, true, nowMs);
@@ -147,10 +152,14 @@ export class Peering {
       drops.count(DROP["unknown-path"], bytes);
       return;
     }
-    if (block.flags & FLAG_SEQUENCED) context.paths.arrivals.handlePacket(path, block.sequence, bytes);
+    if (block.flags & FLAG_SEQUENCED) {
+      this.noteGap(path, block.sequence, nowUs);
+      context.paths.arrivals.handlePacket(path, block.sequence, bytes);
+    }
     this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
     if (block.kind === KIND_ADDRESSES || block.kind === KIND_IP_CHANGE)
       this.news.handle(path, node, block, reader, nowUs / 1000);
+    else if (block.kind === KIND_NACK) this.repair.handleNack(node, reader, nowUs);
     else this.keeper.handle(path, node, block, reader, records, addressAt, port, nowUs);
   }
 
@@ -223,12 +232,19 @@ export class Peering {
     return NONE;
   }
 
+  /** Asks for what is missing before the next number that comes in on a path. */
+  noteGap(path: PathSlot, sequence: number, nowUs: number): void {
+    const missing = this.context.paths.arrivals.missingBefore(path, sequence);
+    if (missing > 0) this.repair.noteGap(path, (sequence - missing) | 0, missing, nowUs);
+  }
+
   handleTick(nowUs: number): void {
     const { context } = this;
     const { availability, nodes } = context;
     const nowMs = nowUs / 1000;
     this.keeper.handleTick(nowUs);
     this.news.handleTick(nowUs);
+    this.repair.handleTick(nowUs);
     for (const peer of this.peers) this.askAgain(peer, nowMs);
     const jitter = () => (context.random() >>> 0) / 2 ** 32;
     for (
@@ -240,13 +256,14 @@ export class Peering {
     }
     availability.handleTick(nowMs);
     for (let node = nodes.pollExpired(nowMs); node !== NONE; node = nodes.pollExpired(nowMs))
-      this.removeNode(node);
+      this.removeNode(node, nowMs);
     context.send();
   }
 
   nextDeadlineMs(): number {
     const { availability, nodes } = this.context;
     return Math.min(
+      this.repair.nextDeadlineUs() / 1000,
       this.keeper.nextDeadlineMs(),
       this.news.nextDeadlineMs(),
       availability.nextDeadlineMs(),
@@ -415,10 +432,10 @@ export class Peering {
     return node;
   }
 
-  private removeNode(node: NodeSlot): void {
+  private removeNode(node: NodeSlot, nowMs: number): void {
     const { context } = this;
     const { nodes, sessions, routes } = context;
-    this.keeper.removeNode(node);
+    this.keeper.removeNode(node, nowMs);
     this.news.removeNode(node);
     sessions.closeNode(node);
     routes.set(node, []);

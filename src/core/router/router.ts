@@ -1,5 +1,6 @@
 import { NONE } from "../base/ids.ts";
 import { Algorithm1 } from "../dispatch/algorithm1.ts";
+import { EarliestArrival } from "../dispatch/earliest-arrival.ts";
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
 import {
   Context,
@@ -9,8 +10,10 @@ import {
   type RouterIo,
   RouterLayout,
   type RouterOptions,
+  SCHEDULERS,
   SLOT_BYTES,
   SLOTS,
+  TUN_READ_BYTES,
 } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Inbound, type NetInput } from "./inbound.ts";
@@ -24,7 +27,7 @@ const EXPIRIES_MAX = 64;
  * The MPIP router, without any I/O: packets, what the sockets received and the time come in, plans go out through
  * `RouterIo` before a `handle…` method returns. Times are µs of a clock that never goes back.
  *
- * The caller reads the TUN device into [layout.tunStart, layout.tunEnd) of the arena, and the n-th socket of
+ * The caller reads the TUN device into the TUN_READ_BYTES bytes of the arena at `tunAt`, and the n-th socket of
  * `setLocals` into `slotsAt(n)`, SLOTS slots of SLOT_BYTES bytes each.
  */
 export class Router {
@@ -43,7 +46,8 @@ export class Router {
   constructor(arena: Uint8Array, options: RouterOptions, io: RouterIo) {
     this.context = new Context(arena, options, io);
     this.layout = this.context.layout;
-    const scheduler = new Algorithm1(this.context.paths);
+    const { paths } = this.context;
+    const scheduler = options.scheduler === "paper" ? new Algorithm1(paths) : new EarliestArrival(paths);
     this.dispatch = new Dispatch(this.context, scheduler);
     this.peering = new Peering(this.context, scheduler);
     this.outbound = new Outbound(this.context, this.dispatch, this.peering.keeper);
@@ -53,6 +57,11 @@ export class Router {
   /** Where the messages of the n-th socket go. */
   slotsAt(index: number): number {
     return this.layout.slotsStart + index * SLOTS * SLOT_BYTES;
+  }
+
+  /** Where the TUN device is to be read into next. */
+  get tunAt(): number {
+    return this.context.tunAt;
   }
 
   setLocals(locals: readonly Local[], nowUs: number): void {
@@ -119,10 +128,14 @@ export class Router {
     return this.dispatch.table;
   }
 
+  get repair() {
+    return this.peering.repair.counters;
+  }
+
   get reordering() {
     return this.inbound.reorder.counters;
   }
 }
 
 export type { Local, NetInput, PeerSpec, RouterIo, RouterOptions };
-export { SLOT_BYTES, SLOTS };
+export { SCHEDULERS, SLOT_BYTES, SLOTS, TUN_READ_BYTES };

@@ -1,5 +1,5 @@
 import type { PathSlot } from "../base/ids.ts";
-import { sequenceAfter, sequenceDistance } from "../base/seq.ts";
+import { sequenceBefore, sequenceDistance } from "../base/seq.ts";
 import type { Received } from "../wire/control-body.ts";
 
 /** What a path sequence number says of the packet that it came with. */
@@ -69,6 +69,11 @@ export class PathArrivals {
     this.strays = new Uint8Array(capacity);
   }
 
+  /** How many numbers are missing between the highest one and `sequence`, which is the next to come in. */
+  missingBefore(slot: PathSlot, sequence: number): number {
+    return this.isNumbered[slot] === 0 ? 0 : Math.max(sequenceDistance(this.highest[slot]!, sequence) - 1, 0);
+  }
+
   /** A packet of `bytes` bytes with this path sequence number; answers one of ARRIVAL_*. */
   handlePacket(slot: PathSlot, sequence: number, bytes: number): number {
     if (this.isNumbered[slot] === 0) {
@@ -116,12 +121,12 @@ export class PathArrivals {
 
   /** A packet that was sent at `timestampUs` of the peer's clock came in at `nowUs` of ours. */
   handleTimestamp(slot: PathSlot, timestampUs: number, nowUs: number): void {
+    const silentUs = nowUs - this.timedUs[slot]!;
+    // A path is first-in first-out: what is older than the newest was sent again, and says nothing of the delay.
+    if (silentUs <= SILENCE_US && sequenceBefore(timestampUs, this.newestTimestampUs[slot]!)) return;
     this.delayUs[slot] = (nowUs | 0) - timestampUs;
     this.feedbackDue[slot] = 1;
-    const silentUs = nowUs - this.timedUs[slot]!;
-    if (silentUs > SILENCE_US || sequenceAfter(timestampUs, this.newestTimestampUs[slot]!)) {
-      this.newestTimestampUs[slot] = timestampUs;
-    }
+    this.newestTimestampUs[slot] = timestampUs;
     this.timedUs[slot] = nowUs;
   }
 

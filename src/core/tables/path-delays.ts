@@ -34,6 +34,8 @@ export class PathDelays {
   readonly queuingUs: Float64Array;
   readonly queuingMaxUs: Float64Array;
   readonly samples: Uint32Array;
+  /** The last sample by itself, put beside the node's others. */
+  readonly sampleUs: Float64Array;
   /** Round-trip time, a moving average; 0 where none is known. */
   readonly rttUs: Float64Array;
   private readonly sampleMs: Float64Array;
@@ -53,6 +55,7 @@ export class PathDelays {
     this.queuingUs = new Float64Array(capacity);
     this.queuingMaxUs = new Float64Array(capacity);
     this.samples = new Uint32Array(capacity);
+    this.sampleUs = new Float64Array(capacity);
     this.rttUs = new Float64Array(capacity);
     this.sampleMs = new Float64Array(capacity);
     this.partMinimumUs = new Float64Array(capacity * PARTS);
@@ -71,6 +74,7 @@ export class PathDelays {
     const delay = reference + sequenceDistance(reference | 0, sampleUs);
     this.referenceUs[node] = delay;
     this.hasReference[node] = 1;
+    this.sampleUs[slot] = delay;
     const known = this.delayUs[slot]!;
     if (this.samples[slot] === 0 || Math.abs(delay - known) > CLOCK_STEP_US) {
       this.begin(slot, delay, nowMs);

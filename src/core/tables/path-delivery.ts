@@ -17,16 +17,20 @@ export class PathDelivery {
   /** From 0 to 1. */
   readonly loss: Float64Array;
   readonly reports: Uint32Array;
+  /** The highest path sequence number that has come in, as int32. */
+  readonly highest: Int32Array;
   // The last report.
   private readonly timestampUs: Int32Array;
   private readonly packets: Int32Array;
   private readonly lost: Int32Array;
-  private readonly bytes: Float64Array;
+  /** Received in all. */
+  readonly bytes: Float64Array;
 
   constructor(capacity: number) {
     this.rateBytesPerS = new Float64Array(capacity);
     this.loss = new Float64Array(capacity);
     this.reports = new Uint32Array(capacity);
+    this.highest = new Int32Array(capacity);
     this.timestampUs = new Int32Array(capacity);
     this.packets = new Int32Array(capacity);
     this.lost = new Int32Array(capacity);
@@ -55,6 +59,7 @@ export class PathDelivery {
       const average = (this.loss[slot]! * LOSS_PACKETS + lost) / (LOSS_PACKETS + sent);
       this.loss[slot] = Math.min(Math.max(average, 0), 1);
     }
+    this.highest[slot] = report.highest;
     this.timestampUs[slot] = timestampUs;
     this.packets[slot] = report.packets;
     this.lost[slot] = report.lost;

@@ -3,7 +3,7 @@ import { addressText } from "../wire/address.ts";
 import type { Paths } from "./paths.ts";
 
 /** By USE_*. */
-const USE_NAMES = ["no", "backup", "yes"] as const;
+const USE_NAMES = ["no", "suspect", "backup", "yes"] as const;
 
 /** A path for people. */
 export interface PathReport {
@@ -25,6 +25,10 @@ export interface PathReport {
   queuingMaxUs: number | undefined;
   rttUs: number | undefined;
   deliveredBytesPerS: number;
+  /** What the path was seen to carry while packets had to wait for it. */
+  capacityBytesPerS: number | undefined;
+  /** The wait at which packets are lost. */
+  lossQueueUs: number | undefined;
   loss: number;
   sentPackets: number;
   sentBytes: number;
@@ -35,7 +39,7 @@ export interface PathReport {
 }
 
 export function pathReport(paths: Paths, slot: PathSlot): PathReport {
-  const { delays, arrivals, delivery } = paths;
+  const { delays, arrivals, delivery, queues } = paths;
   const node = paths.nodeOf(slot);
   const isMeasured = delays.samples[slot] !== 0;
   const delayUs = delays.delayUs[slot]! - paths.clockOffsetUs(node);
@@ -57,6 +61,8 @@ export function pathReport(paths: Paths, slot: PathSlot): PathReport {
     queuingMaxUs: isMeasured ? delays.queuingMaxUs[slot]! : undefined,
     rttUs: delays.rttUs[slot] || undefined,
     deliveredBytesPerS: delivery.rateBytesPerS[slot]!,
+    capacityBytesPerS: Number.isFinite(queues.rateBytesPerS[slot]!) ? queues.rateBytesPerS[slot]! : undefined,
+    lossQueueUs: queues.lossUs[slot] || undefined,
     loss: delivery.loss[slot]!,
     sentPackets: paths.sentPackets[slot]!,
     sentBytes: paths.sentBytes[slot]!,

@@ -6,12 +6,15 @@ import { PATH_NONE } from "../wire/control-block.ts";
 import { PathArrivals } from "./path-arrivals.ts";
 import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
 import { PathDelivery } from "./path-delivery.ts";
+import { PathQueues } from "./path-queues.ts";
 
 /** What data may use a path for. */
 export const USE_NO = 0;
+/** Only while nothing better is there: it may have failed. */
+export const USE_SUSPECT = 1;
 /** Only while none of the node's paths is USE_YES. */
-export const USE_BACKUP = 1;
-export const USE_YES = 2;
+export const USE_BACKUP = 2;
+export const USE_YES = 3;
 
 /** Paths of one node. */
 export const NODE_PATHS_MAX = 64;
@@ -54,6 +57,7 @@ export class Paths {
   readonly delays: PathDelays;
   readonly arrivals: PathArrivals;
   readonly delivery: PathDelivery;
+  readonly queues: PathQueues;
   /** Columns by path slot. */
   readonly node: Int32Array;
   /** Our ID of the path, and the peer's, PATH_NONE while that is not known. */
@@ -93,6 +97,7 @@ export class Paths {
     this.delays = new PathDelays(capacity, nodes, delays);
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);
+    this.queues = new PathQueues(capacity, this.delays.rttUs);
     this.node = new Int32Array(capacity);
     this.id = new Uint8Array(capacity);
     this.peerId = new Uint8Array(capacity);
@@ -165,6 +170,7 @@ export class Paths {
     this.delays.reset(slot);
     this.arrivals.reset(slot);
     this.delivery.reset(slot);
+    this.queues.reset(slot);
     this.list[node * NODE_PATHS_MAX + this.listLength[node]!] = slot;
     this.listLength[node]!++;
     this.version[node]!++;
@@ -217,6 +223,7 @@ export class Paths {
       this.delays.reset(slot);
       this.arrivals.reset(slot);
       this.delivery.reset(slot);
+      this.queues.reset(slot);
     }
   }
 
@@ -275,6 +282,7 @@ export class Paths {
     this.sentPackets[slot] = this.sentPackets[slot]! + packets;
     this.sentBytes[slot] = this.sentBytes[slot]! + bytes;
     this.sentMs[slot] = nowMs;
+    this.queues.handleSent(slot, packets, bytes, nowMs * 1000);
     return sequence;
   }
 

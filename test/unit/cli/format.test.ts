@@ -145,6 +145,7 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
       traffic: { tunReceived: none, tunSent: none, netReceived: none, netSent: { calls: 2, messages: 9 } },
       drops: [{ reason: "not-routed", packets: 4, bytes: 400 }],
       reordering: {},
+      repair: {},
       rules: [{ name: "ssh", packets: 5, bytes: 500 }],
     };
     const text = statusText(status);

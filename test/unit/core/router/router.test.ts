@@ -79,7 +79,7 @@ describe("two routers", () => {
   });
 
   it("cut a super-packet into segments that the other side hands on in order", () => {
-    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }]);
+    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, "paper");
     nodes.run(1);
     establish(nodes);
     for (let k = 0; k < 20; k++) nodes.a.inject(tcp(1000 + 5000 * k, bytes(5000, k)), 1000);
@@ -90,7 +90,7 @@ describe("two routers", () => {
     expect(nodes.b.router.reordering.held).toBeGreaterThan(0);
   });
 
-  it("give up a lost segment without waiting long, and lose nothing else", () => {
+  it("do not wait long for a lost segment, and send it again", () => {
     const nodes = new TwoNodes([{ delayUs: 1000, loss: 0.2 }, { delayUs: 5000 }]);
     nodes.run(2);
     establish(nodes);
@@ -100,12 +100,12 @@ describe("two routers", () => {
     }
     nodes.run(1);
     const sequences = nodes.b.delivered.map(sequenceOf);
-    expect(sequences).toEqual([...sequences].sort((one, other) => one - other));
-    expect(new Set(sequences).size).toBe(sequences.length);
-    const lost = nodes.lines[0]!.ab.lost;
-    expect(lost).toBeGreaterThan(2);
-    expect(sequences.length).toBeGreaterThanOrEqual(200 - lost);
+    expect(nodes.lines[0]!.ab.lost).toBeGreaterThan(10);
+    expect(sequences.sort((one, other) => one - other)).toEqual(
+      Array.from({ length: 200 }, (_, k) => 1000 + 500 * k),
+    );
     expect(nodes.b.router.reordering.byEvidence + nodes.b.router.reordering.byTime).toBeGreaterThan(0);
+    expect(nodes.a.router.repair.repaired).toBeGreaterThan(10);
   });
 
   it("go on over the other link when one is cut, and use it again when it is back", () => {

@@ -137,6 +137,7 @@ describe("the timestamps that a path brings", () => {
     expect([arrivals.delayUs[P], arrivals.feedbackDue[P]]).toEqual([4000, 1]);
     arrivals.handleTimestamp(P, -10, 2 ** 33 + 40);
     expect(arrivals.delayUs[P]).toBe(50);
+    arrivals.reset(P);
     arrivals.handleTimestamp(P, 0x7fff_ffff, -0x8000_0000);
     expect(arrivals.delayUs[P]).toBe(1);
   });

@@ -1,0 +1,155 @@
+import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
+import type { Paths } from "../tables/paths.ts";
+import type { PathChoice } from "./modes.ts";
+import { NodeWeights } from "./node-weights.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Weights say what part of a node's packets each path got of late; they add up to this. */
+const WEIGHT_TOTAL = 1000;
+const WEIGHT_MIN = 1;
+const INTERVAL_MS = 100;
+const SMOOTHING = 0.25;
+/** A path with such a queue has enough to do; it takes no more before the others have as much. */
+const ENOUGH_US = 5_000;
+/** A path whose queue is this part of what it loses packets at takes no more either. */
+const FILLING_PART = 0.5;
+
+/**
+ * Sends packets where they arrive first, by the queues that PathQueues predicts.
+ *
+ * As long as the fastest path keeps up it gets everything, so a few packets never wait for a slow path. A path that has
+ * had a standing queue for a while does not keep up: then every path is given enough to do, in the order of arrival,
+ * before any is given more, and the rest in proportion to what each can hold before it loses packets. So the sum of all
+ * rates is reached with the least that has to be on the way, and with the most that the sender may be slowed down by
+ * one loss without any path falling idle.
+ */
+export class EarliestArrival implements Scheduler {
+  private readonly paths: Paths;
+  private readonly byNode: NodeWeights;
+  private readonly sentPackets: Float64Array;
+  private nextMs = Number.NEGATIVE_INFINITY;
+  /** Nodes that packets were sent to since the last tick. */
+  private readonly busy: Int32Array;
+  private readonly isBusy: Uint8Array;
+  private busyCount = 0;
+
+  constructor(paths: Paths) {
+    this.paths = paths;
+    this.byNode = new NodeWeights(paths, WEIGHT_TOTAL);
+    this.sentPackets = new Float64Array(paths.node.length);
+    this.busy = new Int32Array(paths.version.length);
+    this.isBusy = new Uint8Array(paths.version.length);
+  }
+
+  handleFeedback(): void {}
+
+  beginTurn(): void {}
+
+  weights(node: NodeSlot): Float64Array {
+    return this.byNode.of(node);
+  }
+
+  next(choice: PathChoice, packets: number, nowUs: number): PathSlot {
+    const { node } = choice;
+    const path = this.choose(choice, nowUs);
+    this.sentPackets[path] = this.sentPackets[path]! + packets;
+    if (this.isBusy[node] === 0) {
+      this.isBusy[node] = 1;
+      this.busy[this.busyCount++] = node;
+    }
+    return path;
+  }
+
+  handleTick(nowMs: number): void {
+    if (nowMs < this.nextMs) return;
+    this.nextMs = nowMs + INTERVAL_MS;
+    for (let i = 0; i < this.busyCount; i++) {
+      const node = this.busy[i]! as NodeSlot;
+      this.isBusy[node] = 0;
+      this.noteShares(node);
+    }
+    this.busyCount = 0;
+  }
+
+  nextDeadlineMs(): number {
+    return this.busyCount === 0 ? Number.POSITIVE_INFINITY : this.nextMs;
+  }
+
+  private choose(choice: PathChoice, nowUs: number): PathSlot {
+    const { paths } = this;
+    const { queues } = paths;
+    const { node, weights } = choice;
+    let first: PathSlot | None = NONE;
+    let firstUs = Number.POSITIVE_INFINITY;
+    let firstQueueUs = 0;
+    let idle: PathSlot | None = NONE;
+    let idleUs = Number.POSITIVE_INFINITY;
+    let any: PathSlot | None = NONE;
+    for (let place = 0; place < weights.length; place++) {
+      if (weights[place] === 0) continue;
+      const path = paths.at(node, place);
+      if (any === NONE) any = path;
+      const floorUs = queues.floorUs[path]!;
+      // Where no delay is known yet, a heartbeat will tell it soon.
+      if (Number.isNaN(floorUs)) continue;
+      const queueUs = queues.queueUs(path, nowUs);
+      const arrivalUs = floorUs + queueUs;
+      if (arrivalUs < firstUs) {
+        first = path;
+        firstUs = arrivalUs;
+        firstQueueUs = queueUs;
+      }
+      if (queueUs <= ENOUGH_US && arrivalUs < idleUs) {
+        idle = path;
+        idleUs = arrivalUs;
+      }
+    }
+    if (first === NONE) return any as PathSlot;
+    const isStanding = queues.isStanding(first, ENOUGH_US, nowUs);
+    const isFilling = firstQueueUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
+    if (firstQueueUs <= ENOUGH_US || !(isStanding || isFilling)) return first;
+    return idle === NONE ? this.emptiest(choice, nowUs) : idle;
+  }
+
+  /** The path whose queue is the smallest part of what it can hold. */
+  private emptiest(choice: PathChoice, nowUs: number): PathSlot {
+    const { paths } = this;
+    const { queues } = paths;
+    const { node, weights } = choice;
+    // A path that has not shown where it loses packets is taken for no better than the others.
+    let leastUs = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < weights.length; place++) {
+      const lossUs = queues.lossUs[paths.at(node, place)]!;
+      if (weights[place]! > 0 && lossUs > 0 && lossUs < leastUs) leastUs = lossUs;
+    }
+    let best: PathSlot | None = NONE;
+    let bestPart = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < weights.length; place++) {
+      const path = paths.at(node, place);
+      if (weights[place] === 0 || Number.isNaN(queues.floorUs[path]!)) continue;
+      const holdsUs = queues.lossUs[path]! || (leastUs < Number.POSITIVE_INFINITY ? leastUs : 1);
+      const part = queues.queueUs(path, nowUs) / holdsUs;
+      if (best !== NONE && part >= bestPart) continue;
+      best = path;
+      bestPart = part;
+    }
+    return best as PathSlot;
+  }
+
+  private noteShares(node: NodeSlot): void {
+    const { paths, sentPackets } = this;
+    const weights = this.byNode.of(node);
+    let total = 0;
+    for (let i = 0; i < weights.length; i++) total += sentPackets[paths.at(node, i)]!;
+    for (let i = 0; i < weights.length; i++) {
+      const path = paths.at(node, i);
+      const packets = sentPackets[path]!;
+      sentPackets[path] = 0;
+      if (weights[i] === 0 || total === 0) continue;
+      const known = weights[i]!;
+      const weight = known + SMOOTHING * ((WEIGHT_TOTAL * packets) / total - known);
+      weights[i] = Math.max(weight, WEIGHT_MIN);
+      paths.weight[path] = weights[i]!;
+    }
+  }
+}

@@ -1,0 +1,367 @@
+import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import type { BodyReader } from "../wire/body-reader.ts";
+import { FLAG_COPY, KIND_NACK, TRAILER_BYTES } from "../wire/control-block.ts";
+import { FIELD_NACK } from "../wire/control-body.ts";
+import { PROTOCOL_TCP } from "../wire/ipv4.ts";
+import type { Context } from "./context.ts";
+import type { ControlSender } from "./control-sender.ts";
+import type { Run } from "./history.ts";
+
+/** Gaps that are remembered, to be asked for. */
+const GAPS = 256;
+/** Of a longer gap the end is asked for. */
+const GAP_PACKETS_MAX = 512;
+/** A gap is asked for so often, so far apart: requests get lost, too. */
+const ASKED_MAX = 3;
+const ASK_AGAIN_US = 8_000;
+/** How often the same bytes are sent at most. */
+const TRIES_MAX = 4;
+/** What may be sent again: this part of what is sent, and so much at once. */
+const BUDGET_PART = 0.25;
+const BUDGET_MAX_BYTES = 1 << 20;
+/** A path with a shorter queue has room. */
+const ROOM_US = 5_000;
+/** A session's sender is told of congestion once in this many round trips. */
+const SIGNAL_RTTS = 1.5;
+const SIGNAL_MIN_US = 50_000;
+/** While so much waits on a path, what is sent again because another path failed waits, too. */
+const FULL_US = 15_000;
+/** Runs on a path that fails which are sent again. */
+const DOUBTFUL_MAX = 4096;
+/** How long ago they were sent at most. */
+const DOUBTFUL_US = 2_000_000;
+
+export interface RepairCounters {
+  /** Packets that were sent again because the peer missed them, and because their path failed. */
+  repaired: number;
+  rescued: number;
+  /** Losses that were left to TCP, which is to send less. */
+  signalled: number;
+  /** What could not be sent again: it was overwritten, or had been sent too often, or too much was lost. */
+  late: number;
+  givenUp: number;
+  /** Packets that were asked for. */
+  missed: number;
+}
+
+/**
+ * Repair: what a path loses is sent again on the best path, before TCP notices.
+ *
+ * The receiver sees a jump in a path's numbers and asks for what is missing. The sender finds it in the history. A loss
+ * that shows congestion is TCP's signal to slow down: one packet a round trip and session stays lost, the others are
+ * repaired, so that TCP reacts once and has nothing else to recover. When a path fails, everything that was sent on
+ * it and not reported goes out again on the others, as fast as their queues allow.
+ */
+export class Repair {
+  readonly counters: RepairCounters = {
+    repaired: 0,
+    rescued: 0,
+    signalled: 0,
+    late: 0,
+    givenUp: 0,
+    missed: 0,
+  };
+  private readonly context: Context;
+  private readonly sender: ControlSender;
+  // Gaps in what is received, a ring.
+  private readonly gapPath = new Int32Array(GAPS);
+  private readonly gapFirst = new Int32Array(GAPS);
+  private readonly gapCount = new Int32Array(GAPS);
+  private readonly gapAsked = new Uint8Array(GAPS);
+  private readonly gapDueUs = new Float64Array(GAPS);
+  private oldestGap = 0;
+  private gaps = 0;
+  /** By session: when its sender was last told of congestion. */
+  private readonly signalledUs: Float64Array;
+  private budgetBytes = BUDGET_MAX_BYTES;
+  private budgetSentBytes = 0;
+  /** Runs of failed paths that are to be sent again, [doubtfulAt, doubtfulEnd), and the segment that is next. */
+  private readonly doubtful = new Float64Array(DOUBTFUL_MAX);
+  private doubtfulAt = 0;
+  private doubtfulEnd = 0;
+  private doubtfulSegment = 0;
+
+  constructor(context: Context, sender: ControlSender) {
+    this.context = context;
+    this.sender = sender;
+    this.signalledUs = new Float64Array(context.limits.sessions);
+  }
+
+  /** `count` packets are missing on a path from number `first` on. */
+  noteGap(path: PathSlot, first: number, count: number, nowUs: number): void {
+    if (this.gaps === GAPS) {
+      this.oldestGap++;
+      this.gaps--;
+    }
+    const skipped = Math.max(count - GAP_PACKETS_MAX, 0);
+    const at = (this.oldestGap + this.gaps++) & (GAPS - 1);
+    this.counters.missed += count;
+    this.gapPath[at] = path;
+    this.gapFirst[at] = first + skipped;
+    this.gapCount[at] = count - skipped;
+    this.gapAsked[at] = 0;
+    this.gapDueUs[at] = nowUs;
+  }
+
+  /** Asks for what is missing and due to be asked for. */
+  ask(nowUs: number): void {
+    const { paths } = this.context;
+    for (let i = 0; i < this.gaps; i++) {
+      const path = this.gapPath[(this.oldestGap + i) & (GAPS - 1)]! as PathSlot;
+      if (!this.isDue(i, nowUs)) continue;
+      if (!paths.slab.has(path) || paths.peerId[path] === 0) {
+        this.gapAsked[(this.oldestGap + i) & (GAPS - 1)] = ASKED_MAX;
+        continue;
+      }
+      const isFirst = this.gapAsked[(this.oldestGap + i) & (GAPS - 1)] === 0;
+      const body = this.sender.begin();
+      body.nack(paths.peerId[path]!);
+      for (let k = i; k < this.gaps; k++) {
+        const at = (this.oldestGap + k) & (GAPS - 1);
+        if (this.gapPath[at] !== path || !this.isDue(k, nowUs)) continue;
+        if (!body.range(this.gapFirst[at]!, this.gapCount[at]!)) break;
+        this.gapAsked[at] = this.gapAsked[at]! + 1;
+        this.gapDueUs[at] = nowUs + ASK_AGAIN_US;
+      }
+      // Again by another path than the one that loses packets.
+      const by = this.bestPath(paths.nodeOf(path), isFirst ? NONE : path, nowUs);
+      if (by !== NONE) this.sender.sendOn(KIND_NACK, by, nowUs);
+    }
+    while (this.gaps > 0 && this.gapAsked[this.oldestGap & (GAPS - 1)]! >= ASKED_MAX) {
+      this.oldestGap++;
+      this.gaps--;
+    }
+  }
+
+  /** The peer asks for packets of ours. */
+  handleNack(node: NodeSlot, reader: BodyReader, nowUs: number): void {
+    const { paths, history } = this.context;
+    let left = GAP_PACKETS_MAX;
+    while (reader.next()) {
+      if (reader.type !== FIELD_NACK) continue;
+      const path = paths.find(node, reader.byte());
+      if (path === NONE) continue;
+      for (let i = 0; i < reader.rangeCount(); i++) {
+        const first = reader.rangeFirst(i);
+        const count = Math.min(reader.rangeLength(i), left);
+        left -= count;
+        for (let k = 0; k < count; k++) {
+          const run = history.find(path, (first + k) | 0);
+          if (run !== NONE)
+            this.repair(run, (first + k - history.firstSequence[history.at(run)]!) | 0, nowUs);
+        }
+      }
+    }
+  }
+
+  /** What was sent on a path and has not been reported is to be sent again on the others. */
+  rescue(path: PathSlot, nowUs: number): void {
+    const { history, paths } = this.context;
+    const highest = paths.delivery.highest[path]!;
+    const hasReport = paths.delivery.reports[path]! > 0;
+    let count = 0;
+    const limit = Math.min(DOUBTFUL_MAX, DOUBTFUL_MAX - (this.doubtfulEnd - this.doubtfulAt));
+    for (let run = history.last(path); run !== NONE && count < limit; run = history.previous(run)) {
+      const at = history.at(run);
+      const lastSequence = (history.firstSequence[at]! + history.segments[at]! - 1) | 0;
+      if (hasReport && ((lastSequence - highest) | 0) <= 0) break;
+      if (nowUs - history.sentUs[at]! > DOUBTFUL_US) break;
+      this.doubtful[(this.doubtfulEnd + count) & (DOUBTFUL_MAX - 1)] = run;
+      count++;
+    }
+    // The oldest first.
+    for (let i = 0, k = count - 1; i < k; i++, k--) this.swap(this.doubtfulEnd + i, this.doubtfulEnd + k);
+    this.doubtfulEnd += count;
+    this.sendDoubtful(nowUs);
+  }
+
+  handleTick(nowUs: number): void {
+    this.ask(nowUs);
+    this.sendDoubtful(nowUs);
+  }
+
+  nextDeadlineUs(): number {
+    let deadlineUs = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.gaps; i++) {
+      const at = (this.oldestGap + i) & (GAPS - 1);
+      if (this.gapAsked[at]! < ASKED_MAX && this.gapDueUs[at]! < deadlineUs) deadlineUs = this.gapDueUs[at]!;
+    }
+    return this.doubtfulAt < this.doubtfulEnd ? 0 : deadlineUs;
+  }
+
+  private isDue(gap: number, nowUs: number): boolean {
+    const at = (this.oldestGap + gap) & (GAPS - 1);
+    return this.gapAsked[at]! < ASKED_MAX && this.gapDueUs[at]! <= nowUs;
+  }
+
+  private swap(a: number, b: number): void {
+    const { doubtful } = this;
+    const run = doubtful[a & (DOUBTFUL_MAX - 1)]!;
+    doubtful[a & (DOUBTFUL_MAX - 1)] = doubtful[b & (DOUBTFUL_MAX - 1)]!;
+    doubtful[b & (DOUBTFUL_MAX - 1)] = run;
+  }
+
+  /** Sends again what failed paths may have lost, as long as the others' queues are short. */
+  sendDoubtful(nowUs: number): void {
+    const { history, paths } = this.context;
+    while (this.doubtfulAt < this.doubtfulEnd) {
+      const run = this.doubtful[this.doubtfulAt & (DOUBTFUL_MAX - 1)]! as Run;
+      const at = history.at(run);
+      const isThere = run > history.count - history.path.length && this.isOpen(run);
+      if (!isThere || this.doubtfulSegment >= history.segments[at]!) {
+        this.doubtfulAt++;
+        this.doubtfulSegment = 0;
+        continue;
+      }
+      const failed = history.path[at]! as PathSlot;
+      const path = this.bestPath(this.nodeOf(run), failed, nowUs);
+      if (path !== NONE && paths.queues.queueUs(path, nowUs) > FULL_US) return;
+      const segment = this.doubtfulSegment++;
+      if (path === NONE || !history.markAgain(run, segment)) continue;
+      if (this.sendAgain(run, segment, path, nowUs)) this.counters.rescued++;
+    }
+  }
+
+  private repair(run: Run, segment: number, nowUs: number): void {
+    const { history, paths } = this.context;
+    const { counters } = this;
+    if (!this.isRepairable(run) || !history.markAgain(run, segment)) return;
+    const at = history.at(run);
+    const path = history.path[at]! as PathSlot;
+    const session = history.sessionOf(run);
+    const isFull = paths.queues.handleLoss(path, history.queueUs[at]!);
+    const isCongestion = isFull && !this.hasRoom(paths.nodeOf(path), nowUs);
+    const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
+    if (isCongestion && nowUs - this.signalledUs[session]! > epochUs) {
+      this.signalledUs[session] = nowUs;
+      counters.signalled++;
+      return;
+    }
+    const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);
+    if (target === NONE || history.tries[at]! >= TRIES_MAX || !this.spend(history.segmentBytes[at]!)) {
+      counters.givenUp++;
+    } else if (this.sendAgain(run, segment, target, nowUs)) {
+      counters.repaired++;
+    }
+  }
+
+  /** Whether one of the node's paths could carry more: then a loss on another one is no reason to send less. */
+  private hasRoom(node: NodeSlot, nowUs: number): boolean {
+    const { paths } = this.context;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (paths.isEligible(path) && paths.queues.queueUs(path, nowUs) < ROOM_US) return true;
+    }
+    return false;
+  }
+
+  /** Whether a run's session is still there. */
+  private isOpen(run: Run): boolean {
+    const { history, sessions } = this.context;
+    const session = history.sessionOf(run);
+    return sessions.slab.has(session) && sessions.id(session) === history.sessionId[history.at(run)];
+  }
+
+  /** Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late. */
+  private isRepairable(run: Run): boolean {
+    const { history, sessions } = this.context;
+    return this.isOpen(run) && sessions.protocol(history.sessionOf(run)) === PROTOCOL_TCP;
+  }
+
+  private nodeOf(run: Run): NodeSlot {
+    return this.context.sessions.node(this.context.history.sessionOf(run) as SessionSlot);
+  }
+
+  private spend(bytes: number): boolean {
+    const { tunTotal } = this.context;
+    const earned = (tunTotal - this.budgetSentBytes) * BUDGET_PART;
+    this.budgetSentBytes = tunTotal;
+    this.budgetBytes = Math.min(BUDGET_MAX_BYTES, this.budgetBytes + earned);
+    if (this.budgetBytes < bytes) return false;
+    this.budgetBytes -= bytes;
+    return true;
+  }
+
+  /** The path on which a packet would arrive first; `not` only if there is no other. */
+  private bestPath(node: NodeSlot, not: PathSlot | None, nowUs: number): PathSlot | None {
+    const { paths } = this.context;
+    const { queues } = paths;
+    let best: PathSlot | None = NONE;
+    let bestUs = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (!paths.isEligible(path)) continue;
+      const floorUs = queues.floorUs[path]!;
+      const arrivalUs = (Number.isNaN(floorUs) ? 0 : floorUs) + queues.queueUs(path, nowUs);
+      const isBetter = best === not || (path !== not && arrivalUs < bestUs);
+      if (best !== NONE && !isBetter) continue;
+      best = path;
+      bestUs = arrivalUs;
+    }
+    return best;
+  }
+
+  private sendAgain(run: Run, segment: number, path: PathSlot, nowUs: number): boolean {
+    const { context } = this;
+    const { history, paths, outbox, trailer, view, sessions } = context;
+    const at = history.at(run);
+    if (!context.isKept(history.dataMark[at]!, history.headerMark[at]!)) {
+      this.counters.late++;
+      return false;
+    }
+    const offset = segment * history.segmentBytes[at]!;
+    const payloadBytes = Math.min(history.segmentBytes[at]!, history.payloadBytes[at]! - offset);
+    const payloadAt = history.payloadAt[at]! + offset;
+    const headerBytes = history.headerBytes[at]!;
+    const headerAt = history.headerAt[at]! + segment * history.headerStride[at]!;
+    const bytes = headerBytes + payloadBytes + TRAILER_BYTES;
+    context.reserve(1, 0);
+    trailer.prepare(
+      history.flags[at]! | FLAG_COPY,
+      history.sessionId[at]!,
+      paths.id[path]!,
+      context.nextAddress(),
+      0,
+      0,
+    );
+    const queueUs = paths.queues.queueUs(path, nowUs);
+    const sequence = paths.handleSent(path, 1, bytes, nowUs / 1000);
+    const trailerAt = context.scratch;
+    // The timestamp is the packet's name: the receiver hands on the first of its copies.
+    const timestampUs = (history.timestampUs[at]! + segment) | 0;
+    context.scratch += trailer.write(view, trailerAt, sequence, timestampUs);
+    const { plan } = outbox;
+    outbox.datagram(
+      path,
+      paths.socket[path]!,
+      paths.remotes,
+      paths.remoteAt(path),
+      paths.port(path),
+      history.tos[at]!,
+      bytes,
+    );
+    if (headerBytes > 0) plan.piece(headerAt, headerBytes);
+    if (payloadBytes > 0) plan.piece(payloadAt, payloadBytes);
+    plan.piece(trailerAt, TRAILER_BYTES);
+    const again = history.add(path);
+    history.firstSequence[again] = sequence;
+    history.segments[again] = 1;
+    history.session[again] = history.session[at]!;
+    history.sessionId[again] = sessions.id(history.sessionOf(run));
+    history.flags[again] = history.flags[at]!;
+    history.tos[again] = history.tos[at]!;
+    history.headerAt[again] = headerAt;
+    history.headerStride[again] = 0;
+    history.headerBytes[again] = headerBytes;
+    history.payloadAt[again] = payloadAt;
+    history.payloadBytes[again] = payloadBytes;
+    history.segmentBytes[again] = payloadBytes;
+    history.timestampUs[again] = timestampUs;
+    history.sentUs[again] = nowUs;
+    history.queueUs[again] = queueUs;
+    history.tries[again] = history.tries[at]! + 1;
+    history.dataMark[again] = history.dataMark[at]!;
+    history.headerMark[again] = history.headerMark[at]!;
+    return true;
+  }
+}

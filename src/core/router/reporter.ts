@@ -1,0 +1,136 @@
+import { NONE, type NodeSlot, type PathSlot } from "../base/ids.ts";
+import { USE_YES } from "../tables/paths.ts";
+import type { BodyReader } from "../wire/body-reader.ts";
+import { type ControlBlock, KIND_HEARTBEAT, PATH_NONE } from "../wire/control-block.ts";
+import { Echo, FIELD_ECHO, FIELD_RECEIVED, Received } from "../wire/control-body.ts";
+import type { Context } from "./context.ts";
+import type { ControlSender } from "./control-sender.ts";
+
+/** While data comes in on a path, its sender is told after so long, and so many bytes. */
+export const REPORT_US = 25_000;
+export const REPORT_BYTES = 1024;
+/** More often at first, so that its sender learns soon how fast the path is. */
+const FIRST_REPORT_US = 5_000;
+const FIRST_BYTES = 2 << 20;
+
+/**
+ * What the two nodes tell each other of what has arrived: totals, losses and delay of each path. With every heartbeat,
+ * and more often while data comes in, so that the sender knows its queues.
+ */
+export class Reporter {
+  private readonly context: Context;
+  private readonly sender: ControlSender;
+  private readonly received = new Received();
+  private readonly echo = new Echo();
+  // By path.
+  private readonly arrivedUs: Float64Array;
+  private readonly reportedUs: Float64Array;
+  private readonly reportedBytes: Float64Array;
+  private readonly echoedUs: Int32Array;
+  /** Paths that a report is due for. */
+  private readonly due: Int32Array;
+  private readonly isDue: Uint8Array;
+  private dueCount = 0;
+  /** The peer has told that something sent since the last report has come in on a path. */
+  onReported: (path: PathSlot) => void = () => {};
+
+  constructor(context: Context, sender: ControlSender) {
+    const { paths } = context.limits;
+    this.context = context;
+    this.sender = sender;
+    this.arrivedUs = new Float64Array(paths);
+    this.reportedUs = new Float64Array(paths);
+    this.reportedBytes = new Float64Array(paths);
+    this.echoedUs = new Int32Array(paths);
+    this.due = new Int32Array(paths);
+    this.isDue = new Uint8Array(paths);
+  }
+
+  /** A packet has come in on a path; `isData` where it was none of the router's own. */
+  noteArrival(path: PathSlot, arrivedUs: number, nowUs: number, isData: boolean): void {
+    this.arrivedUs[path] = arrivedUs;
+    if (!isData || this.isDue[path] === 1) return;
+    const bytes = this.context.paths.arrivals.bytes[path]!;
+    const intervalUs = bytes < FIRST_BYTES ? FIRST_REPORT_US : REPORT_US;
+    if (nowUs - this.reportedUs[path]! < intervalUs) return;
+    if (bytes - this.reportedBytes[path]! < REPORT_BYTES) return;
+    this.isDue[path] = 1;
+    this.due[this.dueCount++] = path;
+  }
+
+  /** Sends the reports that are due, each by the path that is there first. */
+  send(nowUs: number): void {
+    const { paths } = this.context;
+    for (let i = 0; i < this.dueCount; i++) {
+      const path = this.due[i]! as PathSlot;
+      this.isDue[path] = 0;
+      if (!paths.slab.has(path) || paths.peerId[path] === PATH_NONE) continue;
+      this.sender.begin();
+      this.append(path, nowUs);
+      this.sender.sendOn(KIND_HEARTBEAT, this.fastest(path), nowUs, path);
+    }
+    this.dueCount = 0;
+  }
+
+  /** Adds what has arrived on a path to the control packet that was begun. */
+  append(path: PathSlot, nowUs: number): void {
+    const { received, echo } = this;
+    const { arrivals, peerId } = this.context.paths;
+    this.reportedUs[path] = nowUs;
+    this.reportedBytes[path] = arrivals.bytes[path]!;
+    received.path = peerId[path]!;
+    this.sender.body.received(arrivals.received(path, received));
+    echo.path = peerId[path]!;
+    echo.timestampUs = arrivals.newestTimestampUs[path]!;
+    echo.heldUs = nowUs - this.arrivedUs[path]!;
+    this.sender.body.echo(echo);
+  }
+
+  /** A heartbeat has come from the peer. */
+  handle(node: NodeSlot, block: Readonly<ControlBlock>, reader: BodyReader, nowUs: number): void {
+    const { paths } = this.context;
+    while (reader.next()) {
+      if (reader.type === FIELD_RECEIVED) {
+        const report = reader.received(this.received);
+        const path = paths.find(node, report.path);
+        if (path !== NONE) paths.delivery.handleReport(path, report, block.timestampUs);
+      } else if (reader.type === FIELD_ECHO) {
+        const echo = reader.echo(this.echo);
+        const path = paths.find(node, echo.path);
+        if (path !== NONE) this.handleEcho(path, echo, block, nowUs);
+      }
+    }
+  }
+
+  private handleEcho(
+    path: PathSlot,
+    echo: Readonly<Echo>,
+    block: Readonly<ControlBlock>,
+    nowUs: number,
+  ): void {
+    const { delays, delivery, queues, id } = this.context.paths;
+    const sinceUs = ((nowUs | 0) - echo.timestampUs) | 0;
+    const rttUs = sinceUs - echo.heldUs;
+    if (rttUs > 0) delays.handleRtt(path, rttUs);
+    // The delay in the block is that of the packet whose timestamp this is; a packet tells of its moment once only.
+    if (echo.timestampUs !== this.echoedUs[path]) this.onReported(path);
+    if (block.feedbackPath !== id[path] || echo.timestampUs === this.echoedUs[path] || sinceUs < 0) return;
+    this.echoedUs[path] = echo.timestampUs;
+    queues.handleDelay(path, delays.sampleUs[path]!, nowUs - sinceUs, nowUs);
+    queues.handleReceived(path, delivery.bytes[path]!, nowUs);
+  }
+
+  /** Of the paths that work, the one with the shortest round trip. */
+  private fastest(path: PathSlot): PathSlot {
+    const { paths } = this.context;
+    const { rttUs } = paths.delays;
+    const node = paths.nodeOf(path);
+    let best = path;
+    for (let place = 0; place < paths.count(node); place++) {
+      const other = paths.at(node, place);
+      if (paths.useOf(other) !== USE_YES || rttUs[other] === 0) continue;
+      if (paths.useOf(best) !== USE_YES || rttUs[other]! < rttUs[best]!) best = other;
+    }
+    return best;
+  }
+}

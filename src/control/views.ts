@@ -5,6 +5,7 @@ import type { Router } from "../core/router/router.ts";
 import type { AddressReport } from "../core/tables/node-addresses.ts";
 import { type PathReport, pathReports } from "../core/tables/path-report.ts";
 import { type SessionReport, sessionReport } from "../core/tables/session-report.ts";
+import { refusalText } from "../core/wire/print.ts";
 
 /** What the daemon shows of its tables: plain values, with the names that people gave. Times are the daemon's. */
 
@@ -42,8 +43,10 @@ export interface PeerView {
   routes: string[];
   addresses: Omit<AddressReport, "seenMs">[];
   heardMsAgo: number | undefined;
-  /** Nodes with the same ID that were refused. */
+  /** Attempts of other nodes with the same ID, which were refused. */
   clashes: number;
+  /** Why it refuses us, if it does. */
+  refusal: string | undefined;
 }
 
 export interface StatusView {
@@ -142,12 +145,20 @@ export function peerViews(
       addresses: node.addresses.map(({ address, port, sources }) => ({ address, port, sources })),
       heardMsAgo: Number.isFinite(node.heardMs) ? nowMs - node.heardMs : undefined,
       clashes: node.clashes,
+      refusal: refusalOf(router, node.name),
     };
   });
   const unheard = peers
     .filter(({ name }) => !known.some((node) => node.name === name))
-    .map(({ name, routes }): PeerView => ({ ...UNHEARD, name, routes: [...routes] }));
+    .map(({ name, routes }): PeerView => {
+      return { ...UNHEARD, name, routes: [...routes], refusal: refusalOf(router, name) };
+    });
   return [...known, ...unheard];
+}
+
+function refusalOf(router: Router, name: string): string | undefined {
+  const code = router.refusal(name);
+  return code === 0 ? undefined : refusalText(code);
 }
 
 const UNHEARD: PeerView = {
@@ -162,6 +173,7 @@ const UNHEARD: PeerView = {
   addresses: [],
   heardMsAgo: undefined,
   clashes: 0,
+  refusal: undefined,
 };
 
 export function ruleViews(router: Router): RuleView[] {

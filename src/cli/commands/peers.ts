@@ -12,12 +12,19 @@ export const peers: CommandModule<object, ReportArguments> = {
   handler: async (args) => print(await ask<PeerView[]>(args, "peers"), args.json, peersText),
 };
 
+function stateText({ state, clashes, refusal }: PeerView): string {
+  const words: string[] = [state];
+  if (refusal !== undefined) words.push(`refuses us: ${refusal}`);
+  if (clashes > 0) words.push(`${clashes} ID clashes`);
+  return words.join(", ");
+}
+
 export function peersText(views: readonly PeerView[]): string {
   if (views.length === 0) return "there are no peers: name some in the configuration\n";
   const rows = views.map((peer) => [
     peer.name,
     peer.node ?? UNKNOWN,
-    peer.clashes > 0 ? `${peer.state}, ${peer.clashes} ID clashes` : peer.state,
+    stateText(peer),
     `${peer.pathsReady} of ${peer.paths}`,
     String(peer.sessions),
     duration(peer.heardMsAgo),

@@ -46,7 +46,11 @@ interface Peer {
   readonly spec: PeerSpec;
   node: NodeSlot | None;
   askedMs: number;
+  /** One of REFUSAL_*: what it answered last, if it was not taken in since. */
+  refusal: number;
 }
+
+const REFUSAL_NONE = 0;
 
 /** What an introduction says. */
 class Introduction {
@@ -98,7 +102,12 @@ export class Peering {
     const before = this.peers;
     this.peers = specs.map((spec) => {
       const known = before.find((peer) => peer.spec.name === spec.name);
-      return { spec, node: known?.node ?? NONE, askedMs: Number.NEGATIVE_INFINITY };
+      return {
+        spec,
+        node: known?.node ?? NONE,
+        askedMs: Number.NEGATIVE_INFINITY,
+        refusal: known?.refusal ?? REFUSAL_NONE,
+      };
     });
     for (const { spec, node } of before) {
       for (const { address, port } of spec.endpoints) {
@@ -260,6 +269,11 @@ export class Peering {
     context.send();
   }
 
+  /** Why a peer does not want us, one of REFUSAL_*; 0 as far as we know it does. */
+  refusal(name: string): number {
+    return this.peers.find(({ spec }) => spec.name === name)?.refusal ?? REFUSAL_NONE;
+  }
+
   nextDeadlineMs(): number {
     const { availability, nodes } = this.context;
     return Math.min(
@@ -328,10 +342,14 @@ export class Peering {
       !isQuery &&
       (told.nonceHigh !== this.nonceHigh ||
         told.nonceLow !== this.nonceLow ||
-        told.refusal !== 0 ||
         context.availability.find(from, fromAt, port) === NONE)
     ) {
       drops.count(DROP["not-authentic"], bytes);
+      return;
+    }
+    if (!isQuery && told.refusal !== REFUSAL_NONE) {
+      const refusing = this.peers.find((peer) => isEndpointOf(peer, from, fromAt, port));
+      if (refusing !== undefined) refusing.refusal = told.refusal;
       return;
     }
     const refuse = (code: number) => {
@@ -346,13 +364,13 @@ export class Peering {
       refuse(REFUSAL_VERSION);
       return;
     }
-    const peer = this.peerOf(block, told.name, from, fromAt, port);
+    const nowMs = nowUs / 1000;
+    const peer = this.peerOf(block, told.name, from, fromAt, port, nowMs);
     if (peer === undefined) {
       drops.count(DROP["unknown-node"], bytes);
       refuse(REFUSAL_NOT_CONFIGURED);
       return;
     }
-    const nowMs = nowUs / 1000;
     const node = this.admit(peer, block, told, from, fromAt, port, nowMs);
     if (node === NONE) {
       drops.count(DROP["node-id-clash"], bytes);
@@ -366,24 +384,32 @@ export class Peering {
     this.keeper.addPathAt(node, socket, from, fromAt, port, nowMs);
   }
 
-  /** The configured peer that a node is: by its ID, its name, or where it is. */
+  /**
+   * The configured peer that a node is: by its ID, its name, or where it is. As long as one is alive, no other takes its
+   * place.
+   */
   private peerOf(
     block: Readonly<ControlBlock>,
     name: string,
     from: Int32Array,
     fromAt: number,
     port: number,
+    nowMs: number,
   ): Peer | undefined {
+    const { nodes } = this.context;
     const byId = this.peers.find(({ spec, node }) => {
       if (spec.node !== undefined)
         return spec.node.high === block.nodeHigh && (spec.node.low | 0) === block.nodeLow;
-      return node !== NONE && node === this.context.nodes.find(block.nodeHigh, block.nodeLow);
+      return node !== NONE && node === nodes.find(block.nodeHigh, block.nodeLow);
     });
     if (byId !== undefined) return byId;
-    const free = this.peers.filter(({ spec }) => spec.node === undefined);
-    const here = (peer: Peer) =>
-      peer.spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
-    return free.find(here) ?? free.find(({ spec }) => spec.name === name);
+    const free = this.peers.filter(
+      ({ spec, node }) => spec.node === undefined && (node === NONE || !nodes.isAlive(node, nowMs)),
+    );
+    return (
+      free.find((peer) => isEndpointOf(peer, from, fromAt, port)) ??
+      free.find(({ spec }) => spec.name === name)
+    );
   }
 
   /** The node's slot, with what it told of itself; NONE where another one with its ID is alive. */
@@ -419,7 +445,9 @@ export class Peering {
       paths.resetNode(node);
       sessions.forgetPeerKnowledge(node);
     }
+    peer.refusal = REFUSAL_NONE;
     if (peer.node !== node) {
+      if (peer.node !== NONE) this.removeNode(peer.node, nowMs);
       peer.node = node;
       context.routes.set(node, peer.spec.routes);
     }
@@ -442,6 +470,10 @@ export class Peering {
     nodes.remove(node);
     for (const peer of this.peers) if (peer.node === node) peer.node = NONE;
   }
+}
+
+function isEndpointOf({ spec }: Peer, from: Int32Array, fromAt: number, port: number): boolean {
+  return spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
 }
 
 function isSameEnd(end: { address: Int32Array; port: number }, address: Int32Array, port: number): boolean {

@@ -104,6 +104,11 @@ export class Router {
     return Math.min(this.inbound.reorder.nextDeadlineUs(), deadlineMs * 1000);
   }
 
+  /** Why a peer does not want us, one of REFUSAL_*; 0 as far as we know it does. */
+  refusal(peer: string): number {
+    return this.peering.refusal(peer);
+  }
+
   get nodes() {
     return this.context.nodes;
   }

@@ -165,7 +165,7 @@ export class Nodes {
       this.heardMs[slot] = nowMs;
       return INSTANCE_SAME;
     }
-    const isAlive = nowMs - this.heardMs[slot]! < this.aliveMs;
+    const isAlive = this.isAlive(slot, nowMs);
     const isElsewhere = this.addresses.findOf(slot, address, at, port) === NONE;
     if (!isAlive || !isElsewhere) {
       this.accept(slot, high, low, nowMs);
@@ -181,6 +181,11 @@ export class Nodes {
     this.rivalHigh[slot] = high;
     this.rivalLow[slot] = low;
     return INSTANCE_DOUBTFUL;
+  }
+
+  /** Whether the node was heard a moment ago. */
+  isAlive(slot: NodeSlot, nowMs: number): boolean {
+    return nowMs - this.heardMs[slot]! < this.aliveMs;
   }
 
   idHigh(slot: NodeSlot): number {

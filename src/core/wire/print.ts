@@ -55,6 +55,11 @@ const KIND_NAMES = [
 /** By code. */
 const REFUSALS = [undefined, "node ID clash", "not configured", "busy", "version"] as const;
 
+/** Why somebody is refused. */
+export function refusalText(code: number): string {
+  return REFUSALS[code] ?? `code ${code}`;
+}
+
 /** Entries of a list, and fields of a body, that are printed. */
 const ENTRIES_MAX = 8;
 
@@ -134,7 +139,7 @@ function fieldText(reader: BodyReader): string {
     case FIELD_NAME:
       return `name ${printable(reader.text())}`;
     case FIELD_REFUSAL:
-      return `refused: ${REFUSALS[reader.byte()] ?? `code ${reader.byte()}`}`;
+      return `refused: ${refusalText(reader.byte())}`;
     case FIELD_VERSION:
       return `version ${reader.byte()}`;
     case FIELD_NACK:

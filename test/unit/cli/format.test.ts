@@ -125,9 +125,13 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
       addresses: [],
       heardMsAgo: undefined,
       clashes: 2,
+      refusal: undefined,
     };
     expect(peersText([peer])).toMatch(
       /office {2}- +down, 2 ID clashes {2}0 of 0 +0 +- {2}10\.77\.0\.2\/32\n$/,
+    );
+    expect(peersText([{ ...peer, clashes: 0, refusal: "not configured" }])).toContain(
+      "down, refuses us: not configured  0 of 0",
     );
     const none = { calls: 0, messages: 0 };
     const status: StatusView = {

@@ -79,11 +79,12 @@ function issueProblems(issue: z.core.$ZodIssue, value: unknown): Problem[] {
   return [{ path, message: `${shown(issue.input)} is not ${wanted}; write one` }];
 }
 
-/** Where the schema takes one value for a list of one, the file has no place 0. */
+/** Where the schema takes one value for a list of one, or for a mapping with one key, the file has no such place. */
 function pathInFile(path: readonly (string | number)[], value: unknown): (string | number)[] {
   let inner = value as Record<string | number, unknown> | undefined;
   return path.filter((part) => {
-    const exists = typeof part === "string" || Array.isArray(inner);
+    const isScalar = inner !== undefined && typeof inner !== "object";
+    const exists = typeof part === "string" ? !isScalar : Array.isArray(inner);
     if (exists) inner = inner?.[part] as typeof inner;
     return exists;
   });

@@ -19,12 +19,18 @@ export interface Problem {
  * rest.
  */
 export function relationProblems(file: unknown): Problem[] {
-  const { node, tun, rules } = mapping(file);
+  const { node, tun, interfaces, rules } = mapping(file);
   const peers = list(mapping(file).peers).map((peer) => (isMapping(peer) ? peer : undefined));
   return [
     ...peerProblems(peers),
     ...nodeProblems(node, peers),
     ...routeProblems(mapping(tun).address, peers),
+    ...list(interfaces).flatMap((entry, i) => {
+      const { every, resetDay } = mapping(mapping(entry).quota);
+      if (every !== "day" || resetDay === undefined) return [];
+      const path = ["interfaces", ...(Array.isArray(interfaces) ? [i] : []), "quota", "resetDay"];
+      return [{ path, message: "a quota of every day has no day of the month; take one of the two out" }];
+    }),
     ...list(rules).flatMap((rule, i) =>
       isMapping(rule)
         ? ruleProblems(rule).map(({ key, message }) => ({

@@ -16,7 +16,11 @@ export function leaf<T>(parse: (value: unknown) => T) {
 
 /** A list, or one value that is a list of one. */
 export function oneOrMore<T>(parse: (value: unknown) => T) {
-  const list = z.array(leaf(parse)).min(1, "the list is empty; name at least one, or leave the key out");
+  return listOf(leaf(parse));
+}
+
+export function listOf<T extends z.ZodType>(item: T) {
+  const list = z.array(item).min(1, "the list is empty; name at least one, or leave the key out");
   return z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), list);
 }
 

@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { SCHEDULERS } from "../core/router/router.ts";
+import { interfaceSchema } from "./interface.ts";
 import { ruleSchema } from "./rule.ts";
-import { leaf, oneOrMore } from "./schema-parts.ts";
+import { leaf, listOf, oneOrMore } from "./schema-parts.ts";
 import {
   parseChoice,
   parseDeviceName,
   parseEndpoint,
   parseFlag,
   parseInterfaceAddress,
-  parseInterfaceSelector,
   parseName,
   parseNodeId,
   parsePort,
@@ -52,7 +52,7 @@ export const configSchema = z.strictObject({
   node: leaf(parseNodeId).optional(),
   port: leaf(parsePort).default(DEFAULT_PORT),
   tun: tunSchema,
-  interfaces: oneOrMore(parseInterfaceSelector).optional(),
+  interfaces: listOf(interfaceSchema).optional(),
   peers: z.array(peerSchema).default([]),
   rules: z.array(ruleSchema).default([]),
   scheduler: leaf((value) => parseChoice(value, SCHEDULERS)).default("arrival"),

@@ -173,6 +173,15 @@ export function parseWhole(value: unknown, least: number, most: number, what = "
   throw new Wrong(`${shown(value)} is no ${what}; write a whole number from ${least} to ${most}`);
 }
 
+/** An amount of data like "10 GB", by powers of 1000 as those are counted that are paid for, or "10 GiB". */
+export function parseBytes(value: unknown): number {
+  const [, digits, prefix = "", binary] =
+    (typeof value === "string" && /^(\d+(?:\.\d+)?) *([kMGT]?)(i?)B$/.exec(value)) || [];
+  const bytes = Number(digits) * (binary === "i" ? 1024 : 1000) ** " kMGT".indexOf(prefix || " ");
+  if (bytes >= 1 && !(binary === "i" && prefix === "")) return Math.round(bytes);
+  throw new Wrong(`${shown(value)} is no amount of data; write a number and a unit, like 10 GB or 500 MB`);
+}
+
 export function parseNumber(value: unknown, least: number, most: number): number {
   if (typeof value === "number" && value >= least && value <= most) return value;
   throw new Wrong(`${shown(value)} is out of range; write a number from ${least} to ${most}`);

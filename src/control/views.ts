@@ -68,6 +68,17 @@ export interface StatusView {
   /** What was asked for and sent again (core/router/repair.ts). */
   repair: Record<string, number>;
   rules: RuleView[];
+  quotas: QuotaView[];
+}
+
+export interface QuotaView {
+  device: string;
+  usedBytes: number;
+  bytes: number;
+  /** When the next period begins, as an ISO date. */
+  until: string;
+  /** What the line becomes when it is used up. */
+  usedUp: "backup" | "off";
 }
 
 export interface RuleView {

@@ -12,6 +12,7 @@ import { Host, sweepHost } from "../host/host.ts";
 import { Journal } from "../host/journal.ts";
 import { nowUs } from "../io/clock.ts";
 import { ConfigFile } from "./config-file.ts";
+import { LinePolicies } from "./line-policies.ts";
 import { controlMethods } from "./methods.ts";
 import { NetworkWatch } from "./network-watch.ts";
 import { Node } from "./node.ts";
@@ -44,6 +45,7 @@ export class Daemon {
   private readonly log: Logger;
   private readonly node: Node;
   private readonly host: Host;
+  private readonly policies: LinePolicies;
   private readonly file: ConfigFile;
   private readonly resolver: Resolver;
   private readonly watch: PathWatch;
@@ -65,14 +67,16 @@ export class Daemon {
     const journal = new Journal(runDirectory, config.tun.name);
     if (await sweepHost(journal)) log.info("removed what a daemon that was killed had left");
     journal.write([]);
+    const policies = new LinePolicies(stateDirectory, log);
+    policies.setConfig(config);
     let node: Node;
     try {
-      node = Node.open(config, config.node ?? defaultNodeId(stateDirectory), log);
+      node = Node.open(config, config.node ?? defaultNodeId(stateDirectory), policies, log);
     } catch (error) {
       journal.remove();
       throw error;
     }
-    const daemon = new Daemon(options, config, node, new Host(journal));
+    const daemon = new Daemon(options, config, node, new Host(journal), policies);
     try {
       await daemon.begin();
     } catch (error) {
@@ -82,7 +86,13 @@ export class Daemon {
     return daemon;
   }
 
-  private constructor(options: DaemonOptions, config: Config, node: Node, host: Host) {
+  private constructor(
+    options: DaemonOptions,
+    config: Config,
+    node: Node,
+    host: Host,
+    policies: LinePolicies,
+  ) {
     const { log, configPath } = options;
     let markEnded = () => {};
     this.ended = new Promise((resolve) => {
@@ -94,6 +104,7 @@ export class Daemon {
     this.log = log;
     this.node = node;
     this.host = host;
+    this.policies = policies;
     this.file = new ConfigFile(configPath);
     this.resolver = new Resolver(log);
     this.watch = new PathWatch(log);
@@ -126,7 +137,10 @@ export class Daemon {
       this.setPeers(peers);
       if (rulesDiffer) this.node.router.setRules(wanted.rules);
       this.log.level = wanted.log;
+      this.policies.setConfig(wanted);
       this.node.followInterfaces(wanted);
+      this.countQuotas();
+      this.node.followPolicies();
       await this.followHost();
       this.log.info(`${this.file.path}: read and in use`);
     });
@@ -136,6 +150,7 @@ export class Daemon {
     const { config, node, options } = this;
     const { name, id, router, tun, mtu } = node;
     router.setRules(config.rules);
+    this.countQuotas();
     node.start();
     // Before a route for everything leads into the tunnel, which may be where the name server is not.
     await this.resolve();
@@ -160,6 +175,7 @@ export class Daemon {
     clearInterval(this.timer);
     this.network?.close();
     this.node.close();
+    this.policies.close();
     for (const failure of await this.host.undo()) this.log.warn(`cannot undo: ${failure}`);
     this.control?.close();
     this.log.info(`${this.node.name} is down: all that it had set up is undone`);
@@ -178,10 +194,15 @@ export class Daemon {
     const peers = peerViews(router, [], nowMs());
     this.watch.note(pathViews(router, nowMs()), peers);
     if (this.file.pollChanged()) void this.reload();
+    if (this.countQuotas()) this.node.followPolicies();
     const isLost = (name: string) => !peers.some((peer) => peer.name === name && peer.state === "up");
     const mayHaveMoved = this.config.peers.some((peer) => hasNames(peer) && isLost(peer.name));
     if (mayHaveMoved && nowMs() - this.resolvedMs > RESOLVE_INTERVAL_MS)
       void this.change(() => this.resolve());
+  }
+
+  private countQuotas(): boolean {
+    return this.policies.count(this.node.sockets.addresses);
   }
 
   private followNetwork(): void {
@@ -242,6 +263,7 @@ export class Daemon {
       config,
       configError,
       node,
+      quotas: this.policies.quotaViews(),
       nowMs: nowMs(),
     });
   }

@@ -37,13 +37,10 @@ export function selectAddresses(
     .filter((candidate) => {
       const { device, family, internal } = candidate;
       if (device === tun) return false;
-      if (selectors?.some(({ address }) => address !== undefined && isSame(address, candidate.address)))
-        return true;
+      const selector = selectors?.[selectorOf(selectors, candidate)];
+      if (selector?.address !== undefined) return true;
       if (internal) return false;
-      const isWanted =
-        selectors === undefined
-          ? defaults[family].has(device)
-          : selectors.some((selector) => selector.address === undefined && matches(selector.pattern, device));
+      const isWanted = selectors === undefined ? defaults[family].has(device) : selector !== undefined;
       // Further addresses of a device would be other names for the same line.
       const key = `${device} ${family}`;
       if (!isWanted || taken.has(key)) return false;
@@ -147,6 +144,16 @@ function readIfThere(path: string): string {
   } catch {
     return "";
   }
+}
+
+/** The place of the selector that means an address, by itself before by its device; -1 where none does. */
+export function selectorOf(
+  selectors: readonly InterfaceSelector[],
+  { device, address }: Pick<HostAddress, "device" | "address">,
+): number {
+  const byAddress = selectors.findIndex((one) => one.address !== undefined && isSame(one.address, address));
+  if (byAddress >= 0) return byAddress;
+  return selectors.findIndex((one) => one.address === undefined && matches(one.pattern, device));
 }
 
 /** Whether a name is meant by one in which `*` and `?` stand for others. */

@@ -11,6 +11,7 @@ import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
 import { deviceLink, deviceMtu } from "./device.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
+import type { LinePolicies } from "./line-policies.ts";
 import { Loop } from "./loop.ts";
 import { tunMtu } from "./mtu.ts";
 import { Sockets } from "./sockets.ts";
@@ -34,12 +35,12 @@ export class Node {
   private readonly log: Logger;
 
   /** Throws what cannot be had, with all ports closed. Packets move after `start`. */
-  static open(config: Config, id: NodeId, log: Logger): Node {
+  static open(config: Config, id: NodeId, policies: LinePolicies, log: Logger): Node {
     const arena = openArena(Router.arenaBytes({}));
     const { gso, gro, checksum, tso, uso } = config.offloads;
     const udp = openUdpPort(arena, log, { offloads: { gso, gro } });
     try {
-      const sockets = new Sockets(udp, config.port, log);
+      const sockets = new Sockets(udp, config.port, policies, log);
       openAtStart(sockets, wantedAddresses(config), log);
       const mtu = wantedMtu(config, sockets);
       const tun = openTun({ name: config.tun.name, mtu, offloads: { checksum, tso, uso } }, arena, log);
@@ -90,6 +91,12 @@ export class Node {
 
   setPeers(peers: readonly PeerSpec[]): void {
     this.router.setPeers(peers, nowUs());
+    this.loop.arm();
+  }
+
+  /** After the policy of a line has changed. */
+  followPolicies(): void {
+    this.router.setLocals(this.sockets.locals, nowUs());
     this.loop.arm();
   }
 
@@ -146,7 +153,8 @@ function openAtStart(sockets: Sockets, wanted: readonly HostAddress[], log: Logg
 }
 
 function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {
-  return selectAddresses(hostAddresses(), interfaces, defaultDevices(), tun.name);
+  const selectors = interfaces?.map(({ name }) => name);
+  return selectAddresses(hostAddresses(), selectors, defaultDevices(), tun.name);
 }
 
 function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {

@@ -6,6 +6,7 @@ import { formatAddress } from "../io/address.ts";
 import { IoError } from "../io/error.ts";
 import type { DatagramPort, DatagramSocket } from "../io/port.ts";
 import type { HostAddress } from "./interfaces.ts";
+import type { LinePolicies } from "./line-policies.ts";
 
 interface OpenSocket {
   readonly at: HostAddress;
@@ -16,12 +17,14 @@ interface OpenSocket {
 export class Sockets {
   private readonly udp: DatagramPort;
   private readonly port: number;
+  private readonly policies: LinePolicies;
   private readonly log: Logger;
   private open: OpenSocket[] = [];
 
-  constructor(udp: DatagramPort, port: number, log: Logger) {
+  constructor(udp: DatagramPort, port: number, policies: LinePolicies, log: Logger) {
     this.udp = udp;
     this.port = port;
+    this.policies = policies;
     this.log = log;
   }
 
@@ -40,6 +43,7 @@ export class Sockets {
       device: at.device,
       address: at.address,
       port: socket.port,
+      policy: this.policies.of(at),
     }));
   }
 

@@ -1,6 +1,6 @@
 import type { Config } from "../config/parse.ts";
 import { formatNodeId, formatPrefix } from "../config/values.ts";
-import { pathViews, peerViews, ruleViews, type StatusView } from "../control/views.ts";
+import { pathViews, peerViews, type QuotaView, ruleViews, type StatusView } from "../control/views.ts";
 import { formatAddress } from "../io/address.ts";
 import type { ReceiveCounters } from "../io/port.ts";
 import type { Node } from "./node.ts";
@@ -12,6 +12,7 @@ interface StatusSources {
   readonly configPath: string;
   readonly configError: string | undefined;
   readonly node: Node;
+  readonly quotas: readonly QuotaView[];
   readonly nowMs: number;
 }
 
@@ -54,6 +55,7 @@ export function statusView(sources: StatusSources): StatusView {
     reordering: { ...router.reordering },
     repair: { ...router.repair },
     rules: ruleViews(router),
+    quotas: [...sources.quotas],
   };
 }
 

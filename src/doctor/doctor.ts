@@ -49,7 +49,8 @@ export async function examine(examined: Examined): Promise<Finding[]> {
 async function networkFindings({ daemon }: Examined, config: Config): Promise<Finding[]> {
   const { tun, peers, port, forward, exit, interfaces } = config;
   const all = hostAddresses();
-  const lines = selectAddresses(all, interfaces, defaultDevices(), tun.name);
+  const selectors = interfaces?.map(({ name }) => name);
+  const lines = selectAddresses(all, selectors, defaultDevices(), tun.name);
   const { targets, findings } = await resolved(config);
   const marksArrivals = peers.some(({ routes }) => routes.some(({ bits }) => bits === 0));
   const networks = all.filter(({ internal, device }) => !internal && device !== tun.name);
@@ -58,7 +59,7 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
       (path) => path.device === device && path.remote === address && path.state === "ready",
     ) === true;
   return [
-    ...(await unlessMissing(interfaceFindings(lines, interfaces, targets))),
+    ...(await unlessMissing(interfaceFindings(lines, selectors, targets))),
     ...(daemon === undefined ? portFindings(lines, port) : []),
     ...(await unlessMissing(routeFindings(lines, targets, marksArrivals))),
     ...(await unlessMissing(overlapFindings(tun.name, peers))),

@@ -14,7 +14,7 @@ export type PlainField =
   | { echo: { timestampUs: number; heldUs: number; path: number } }
   | { observed: Endpoint }
   | { mtu: number }
-  | { policy: number }
+  | { policy: number; line?: number; bytesPerS?: number }
   | { name: string }
   | { padding: number }
   | { refusal: number }
@@ -54,7 +54,10 @@ function encodeField(field: PlainField): [type: number, value: number[]] {
   }
   if ("observed" in field) return [8, [...addressOctets(field.observed[0]), ...big(field.observed[1], 2)]];
   if ("mtu" in field) return [9, big(field.mtu, 2)];
-  if ("policy" in field) return [10, [field.policy]];
+  if ("policy" in field) {
+    const { policy, line, bytesPerS } = field;
+    return [10, line === undefined ? [policy] : [policy, line, ...big(bytesPerS!, 4)]];
+  }
   if ("name" in field) return [11, [...Buffer.from(field.name, "utf8")]];
   if ("padding" in field) return [12, new Array(field.padding).fill(0)];
   if ("refusal" in field) return [13, [field.refusal]];
@@ -115,6 +118,7 @@ function decodeField(type: number, value: number[]): PlainField | null {
     case 9:
       return length === 2 ? { mtu: at(0, 2) } : null;
     case 10:
+      if (length === 6) return { policy: at(0, 1), line: at(1, 2), bytesPerS: at(2, 6) };
       return length === 1 ? { policy: at(0, 1) } : null;
     case 11:
       return length >= 1 && length <= 63 ? { name: new TextDecoder().decode(Uint8Array.from(value)) } : null;

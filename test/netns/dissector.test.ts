@@ -271,7 +271,9 @@ function shownFields(mpip: Shown): PlainField[] {
       case 9:
         return [{ mtu: number("mtu") }];
       case 10:
-        return [{ policy: number("policy") }];
+        return field.has("mpip.policy.line")
+          ? [{ policy: number("policy"), line: number("policy.line"), bytesPerS: number("policy.rate") }]
+          : [{ policy: number("policy") }];
       case 11:
         return [{ name: field.text("mpip.name")! }];
       case 12:

@@ -98,7 +98,9 @@ function plainField(reader: BodyReader): PlainField {
     case FIELD_MTU:
       return { mtu: reader.uint16() };
     case FIELD_POLICY:
-      return { policy: reader.byte() };
+      return reader.hasRate()
+        ? { policy: reader.byte(), line: reader.line(), bytesPerS: reader.rate() }
+        : { policy: reader.byte() };
     case FIELD_NAME:
       return { name: reader.text() };
     case FIELD_PADDING:
@@ -154,7 +156,10 @@ export function writeField(writer: BodyWriter, field: PlainField): boolean {
     return writer.observed(Int32Array.of(0, ...parseAddress(address)), 1, port);
   }
   if ("mtu" in field) return writer.mtu(field.mtu);
-  if ("policy" in field) return writer.policy(field.policy);
+  if ("policy" in field) {
+    const { policy, line, bytesPerS } = field;
+    return line === undefined ? writer.policy(policy) : writer.policyRate(policy, line, bytesPerS!);
+  }
   if ("name" in field) return writer.name(field.name);
   if ("padding" in field) return writer.padTo(writer.bytes + 3 + field.padding);
   if ("refusal" in field) return writer.refusal(field.refusal);

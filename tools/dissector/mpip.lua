@@ -95,6 +95,9 @@ local f = {
   policy = ProtoField.uint8("mpip.policy", "Policy", base.HEX),
   policy_backup = ProtoField.bool("mpip.policy.backup", "Backup", 8, nil, 0x01),
   policy_metered = ProtoField.bool("mpip.policy.metered", "Metered", 8, nil, 0x02),
+  policy_closed = ProtoField.bool("mpip.policy.closed", "Closed", 8, nil, 0x04),
+  policy_line = ProtoField.uint8("mpip.policy.line", "Line"),
+  policy_rate = ProtoField.uint32("mpip.policy.rate", "Bytes per second that the line may bring"),
   name = ProtoField.string("mpip.name", "Name", base.UNICODE),
   padding = ProtoField.bytes("mpip.padding", "Padding"),
   refusal = ProtoField.uint8("mpip.refusal", "Refusal", base.DEC, REFUSALS),
@@ -193,11 +196,19 @@ local READERS = {
   },
   [9] = one(f.mtu, 2),
   [10] = {
-    valid = exactly(1),
+    valid = function(length)
+      return length == 1 or length == 6
+    end,
     show = function(tree, value)
-      local policy = tree:add(f.policy, value)
-      policy:add(f.policy_backup, value)
-      policy:add(f.policy_metered, value)
+      local bits = value(0, 1)
+      local policy = tree:add(f.policy, bits)
+      policy:add(f.policy_backup, bits)
+      policy:add(f.policy_metered, bits)
+      policy:add(f.policy_closed, bits)
+      if value:len() == 6 then
+        tree:add(f.policy_line, value(1, 1))
+        tree:add(f.policy_rate, value(2, 4))
+      end
     end,
   },
   [11] = {

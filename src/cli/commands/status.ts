@@ -36,6 +36,13 @@ export function statusText(view: StatusView): string {
     ...rules.map(
       (rule) => ["rule", `${rule.name}: ${rule.packets} packets, ${byteCount(rule.bytes)}`] as const,
     ),
+    ...view.quotas.map(
+      ({ device, usedBytes, bytes, until }) =>
+        [
+          "quota",
+          `${device}: ${byteCount(usedBytes)} of ${byteCount(bytes)} used, until ${dayOf(until)}`,
+        ] as const,
+    ),
     ...drops.map(
       (drop) => ["dropped", `${drop.reason}: ${drop.packets} packets, ${byteCount(drop.bytes)}`] as const,
     ),
@@ -44,6 +51,11 @@ export function statusText(view: StatusView): string {
 
 function messages({ calls, messages: count }: { calls: number; messages: number }): string {
   return `${count} messages in ${calls} calls`;
+}
+
+/** By the clock of whoever reads it. */
+function dayOf(date: string): string {
+  return new Date(date).toDateString();
 }
 
 function words(names: readonly string[]): string {

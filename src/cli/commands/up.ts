@@ -29,7 +29,7 @@ export const up: CommandModule<object, UpArguments> = {
       .option("state-dir", {
         type: "string",
         default: "/var/lib/mpip",
-        describe: "where a node ID that was made up is kept",
+        describe: "where what outlives the daemon is kept: a made-up node ID, quotas",
       }),
   handler: async (args) => {
     const config = readConfig(args.config);

@@ -10,6 +10,7 @@ export const DROP_REASONS = [
   "too-big",
   "session-table-full",
   "no-usable-path",
+  "rate-limit",
   "refused-by-kernel",
   // What came in from the network.
   "malformed-datagram",

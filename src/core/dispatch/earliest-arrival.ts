@@ -89,6 +89,7 @@ export class EarliestArrival implements Scheduler {
       if (weights[place] === 0) continue;
       const path = paths.at(node, place);
       if (any === NONE) any = path;
+      if (paths.limits.isSpent(path, nowUs)) continue;
       const floorUs = queues.floorUs[path]!;
       // Where no delay is known yet, a heartbeat will tell it soon.
       if (Number.isNaN(floorUs)) continue;

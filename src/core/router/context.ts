@@ -10,6 +10,7 @@ import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
 import { History } from "./history.ts";
+import { type LinePolicy, Policies } from "./policies.ts";
 import { RouteTable } from "./route-table.ts";
 import { Templates } from "./templates.ts";
 
@@ -70,6 +71,8 @@ export interface Local {
   /** Four words as in plans. */
   readonly address: Int32Array;
   readonly port: number;
+  /** How the line is to be used; without it, as any other. */
+  readonly policy?: LinePolicy;
 }
 
 /** A node that the user has named. */
@@ -128,6 +131,7 @@ export class Context {
   readonly view: DataView;
   readonly nodes: Nodes;
   readonly paths: Paths;
+  readonly policies: Policies;
   readonly sessions: Sessions;
   readonly templates: Templates;
   readonly availability: Availability;
@@ -168,6 +172,7 @@ export class Context {
     const { sessions, nodes, paths } = this.limits;
     this.nodes = new Nodes({ capacity: nodes, seed });
     this.paths = new Paths({ capacity: paths, nodes, seed });
+    this.policies = new Policies(this.paths);
     const templates = { bytes: arena, at: this.layout.templates };
     this.sessions = new Sessions({ capacity: sessions, nodes, seed, templates });
     this.templates = new Templates(this.sessions, this.view);

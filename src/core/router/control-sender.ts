@@ -4,6 +4,8 @@ import { BodyWriter } from "../wire/body-writer.ts";
 import {
   ControlBlock,
   FLAG_SEQUENCED,
+  KIND_HEARTBEAT,
+  KIND_PROBE,
   KIND_PROBE_ANSWER,
   PATH_NONE,
   TRAILER_BYTES,
@@ -97,7 +99,8 @@ export class ControlSender {
 
   /** Sends what was begun on a path, with the delay of the path `about` or, where that is NONE, of the next one in turn. */
   sendOn(kind: number, path: PathSlot, nowUs: number, about: PathSlot | None = NONE): void {
-    const { paths } = this.context;
+    const { paths, policies } = this.context;
+    if (kind === KIND_PROBE || kind === KIND_HEARTBEAT) policies.write(path, this.body);
     this.prepare(kind, path, nowUs, about);
     this.finish(path, paths.socket[path]!, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
   }

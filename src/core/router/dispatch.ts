@@ -1,8 +1,9 @@
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
 import { compileRules } from "../dispatch/compile.ts";
-import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes } from "../dispatch/modes.ts";
+import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes, type PathChoice } from "../dispatch/modes.ts";
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
+import { NODE_PATHS_MAX } from "../tables/paths.ts";
 import { NO_RULE, NOT_MATCHED, REORDER_AUTO, REORDER_OFF, type Rules } from "../tables/rules.ts";
 import { keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
 import { SESSION_OPENED_BY_PEER } from "../tables/sessions.ts";
@@ -18,10 +19,13 @@ export class Dispatch {
   /** Paths that the packet asked for last is to be copied to, beginning with the one that was answered. */
   copies: Int32Array = new Int32Array(0);
   copyCount = 0;
+  /** Whether no path was answered last because of limits. */
+  isOverLimit = false;
   readonly scheduler: Scheduler;
   private readonly context: Context;
   private rules: Rules;
   private modes: Modes;
+  private readonly fitCopies = new Int32Array(NODE_PATHS_MAX);
 
   constructor(context: Context, scheduler: Scheduler) {
     const { rules, modes } = compileRules([]);
@@ -52,7 +56,7 @@ export class Dispatch {
     this.scheduler.beginTurn();
   }
 
-  /** The path for `packets` packets like the one in `flow`; NONE where none works. */
+  /** The path for `packets` packets like the one in `flow`; NONE where none works, or where none may carry more now. */
   next(
     node: NodeSlot,
     session: SessionSlot,
@@ -61,9 +65,26 @@ export class Dispatch {
     packetBytes: number,
     nowUs: number,
   ): PathSlot | None {
+    const choice = this.choiceOf(node, session, flow, packets, packetBytes);
+    const path = this.pathOf(choice, packets, nowUs);
+    this.isOverLimit = false;
+    const { limits } = this.context.paths;
+    return path === NONE || !limits.inUse ? path : this.withinLimits(choice, path, nowUs);
+  }
+
+  private choiceOf(
+    node: NodeSlot,
+    session: SessionSlot,
+    flow: Flow,
+    packets: number,
+    packetBytes: number,
+  ): PathChoice {
     const rule = this.ruleOf(session, flow, packetBytes);
     if (rule >= 0) this.rules.count(rule, packets, flow.packetBytes);
-    const choice = this.modes.choice(node, rule >= 0 ? this.rules.mode[rule]! : 0);
+    return this.modes.choice(node, rule >= 0 ? this.rules.mode[rule]! : 0);
+  }
+
+  private pathOf(choice: PathChoice, packets: number, nowUs: number): PathSlot | None {
     this.copyCount = 0;
     switch (choice.kind) {
       case CHOICE_SPREAD:
@@ -77,6 +98,38 @@ export class Dispatch {
       default:
         return NONE;
     }
+  }
+
+  /** The path itself, or, where it may not carry more now, the fastest of the others that would do. */
+  private withinLimits(choice: PathChoice, path: PathSlot, nowUs: number): PathSlot | None {
+    const { paths } = this.context;
+    const { limits } = paths;
+    if (choice.kind === CHOICE_COPIES) return this.copiesWithinLimits(choice, nowUs);
+    if (!limits.isSpent(path, nowUs)) return path;
+    const { node } = choice;
+    const { delayUs } = paths.delays;
+    let best: PathSlot | None = NONE;
+    for (let place = 0; place < paths.count(node); place++) {
+      const other = paths.at(node, place);
+      const isFit = choice.kind === CHOICE_SPREAD ? choice.weights[place]! > 0 : paths.isEligible(other);
+      if (!isFit || limits.isSpent(other, nowUs)) continue;
+      if (best === NONE || delayUs[other]! < delayUs[best]!) best = other;
+    }
+    this.isOverLimit = best === NONE;
+    return best;
+  }
+
+  private copiesWithinLimits(choice: PathChoice, nowUs: number): PathSlot | None {
+    const { limits } = this.context.paths;
+    let count = 0;
+    for (let i = 0; i < choice.copyCount; i++) {
+      const path = choice.copies[i]! as PathSlot;
+      if (!limits.isSpent(path, nowUs)) this.fitCopies[count++] = path;
+    }
+    this.copies = this.fitCopies;
+    this.copyCount = count;
+    this.isOverLimit = count === 0;
+    return count === 0 ? NONE : (this.copies[0]! as PathSlot);
   }
 
   /** Whether what the peer sends in a session is to be put in order. */

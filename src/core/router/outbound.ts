@@ -96,7 +96,7 @@ export class Outbound {
       this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
     const path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
     if (path === NONE) {
-      drops.count(DROP["no-usable-path"], packetBytes);
+      drops.count(DROP[this.dispatch.isOverLimit ? "rate-limit" : "no-usable-path"], packetBytes);
       return;
     }
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;

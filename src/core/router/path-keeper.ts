@@ -68,6 +68,9 @@ export class PathKeeper {
   // By node.
   private readonly dataMs: Float64Array;
   private readonly activeSinceMs: Float64Array;
+  // By path, as the two above.
+  private readonly pathDataMs: Float64Array;
+  private readonly pathSinceMs: Float64Array;
   /** Paths that a report is due for. */
   private readonly watched: Int32Array;
   private watchedCount = 0;
@@ -92,6 +95,9 @@ export class PathKeeper {
     this.dataMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.activeSinceMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.watched = new Int32Array(paths);
+    this.pathDataMs = new Float64Array(paths);
+    this.pathSinceMs = new Float64Array(paths);
+    context.policies.onChange = (path) => this.deadlines.set(path, Number.NEGATIVE_INFINITY);
   }
 
   /** The sockets that there are now: paths of others go, new ones are probed. */
@@ -129,12 +135,12 @@ export class PathKeeper {
         this.scheduler.handleFeedback(fed, nowMs);
       }
     }
-    if (isData) this.noteData(node, nowMs);
+    if (isData) this.noteData(path, node, nowMs);
   }
 
   /** `bytes` bytes of data leave by a path. */
   noteSent(path: PathSlot, bytes: number, nowMs: number): void {
-    this.noteData(this.context.paths.nodeOf(path), nowMs);
+    this.noteData(path, this.context.paths.nodeOf(path), nowMs);
     this.unreported[path] = this.unreported[path]! + bytes;
     if (this.unreported[path]! < REPORT_BYTES || this.dueMs[path] !== Number.POSITIVE_INFINITY) return;
     this.dueMs[path] = nowMs;
@@ -149,19 +155,28 @@ export class PathKeeper {
     this.unwatch(path);
   }
 
-  /** Data went to a node or came from it: its paths beat fast for a while. */
-  private noteData(node: NodeSlot, nowMs: number): void {
+  /** Data went to a node or came from it: its paths beat fast for a while, those that cost money only if it is by them. */
+  private noteData(path: PathSlot, node: NodeSlot, nowMs: number): void {
+    if (nowMs - this.pathDataMs[path]! > ACTIVE_MS) {
+      this.pathSinceMs[path] = nowMs;
+      this.hasten(path, nowMs);
+    }
+    this.pathDataMs[path] = nowMs;
     if (nowMs - this.dataMs[node]! > ACTIVE_MS) this.wake(node, nowMs);
     this.dataMs[node] = nowMs;
   }
 
   private wake(node: NodeSlot, nowMs: number): void {
-    const { paths } = this.context;
+    const { paths, policies } = this.context;
     this.activeSinceMs[node] = nowMs;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (this.deadlines.of(path) > nowMs + BEAT_MS) this.deadlines.set(path, nowMs + BEAT_MS);
+      if (policies.rarer(path) === 1) this.hasten(path, nowMs);
     }
+  }
+
+  private hasten(path: PathSlot, nowMs: number): void {
+    if (this.deadlines.of(path) > nowMs + BEAT_MS) this.deadlines.set(path, nowMs + BEAT_MS);
   }
 
   /** All pairs of our sockets and the node's addresses that are no paths yet. */
@@ -201,6 +216,9 @@ export class PathKeeper {
     });
     if (path === NONE) return NONE;
     this.states.begin(path, nowMs);
+    this.context.policies.begin(path);
+    this.pathDataMs[path] = Number.NEGATIVE_INFINITY;
+    this.pathSinceMs[path] = Number.NEGATIVE_INFINITY;
     this.tokenHigh[path] = random() | 0;
     this.tokenLow[path] = random() | 0;
     this.intervalMs[path] = PROBE_MS;
@@ -250,10 +268,11 @@ export class PathKeeper {
       this.handlePathTick(slot, nowMs, nowUs);
     }
     if (nowMs >= this.watchMs) this.watch(nowMs, nowUs);
+    this.reporter.send(nowUs);
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.deadlines.next(), this.watchMs);
+    return Math.min(this.deadlines.next(), this.watchMs, this.reporter.nextDeadlineUs() / 1000);
   }
 
   /** Whether one of the node's paths works. */
@@ -336,16 +355,15 @@ export class PathKeeper {
       else this.probe(path, nowMs, nowUs);
       return;
     }
-    const node = paths.nodeOf(path);
-    const isActive = this.isActive(node, nowMs);
-    const settledMs = this.activeSinceMs[node]! + SETTLE_MS + paths.delays.rttUs[path]! / 1000;
-    const silentMs = isActive && nowMs > settledMs ? SILENT_MS : SILENT_IDLE_MS;
+    const isActive = this.isActive(path, nowMs);
+    const rarer = this.context.policies.rarer(path);
+    const silentMs = isActive && nowMs > this.settledMs(path) ? SILENT_MS : SILENT_IDLE_MS * rarer;
     if (nowMs - Math.max(paths.heardMs[path]!, this.states.since(path)) > silentMs) {
       this.suspect(path, nowMs, nowUs);
       return;
     }
     this.beat(path, nowUs);
-    this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : BEAT_IDLE_MS));
+    this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : BEAT_IDLE_MS * rarer));
   }
 
   /** From where the address at a path's far end is known: ADDRESS_* bits. */
@@ -372,8 +390,27 @@ export class PathKeeper {
     );
   }
 
-  private isActive(node: NodeSlot, nowMs: number): boolean {
-    return nowMs - this.dataMs[node]! <= ACTIVE_MS;
+  /** Whether data flows between the nodes, or, where bytes cost money, on the path itself. */
+  private isActive(path: PathSlot, nowMs: number): boolean {
+    const { paths, policies } = this.context;
+    const dataMs = policies.rarer(path) === 1 ? this.dataMs[paths.nodeOf(path)]! : this.pathDataMs[path]!;
+    return nowMs - dataMs <= ACTIVE_MS;
+  }
+
+  /** From when on the peer has noticed that it is to beat fast on an active path. */
+  private settledMs(path: PathSlot): number {
+    const { paths, policies } = this.context;
+    const sinceMs =
+      policies.rarer(path) === 1 ? this.activeSinceMs[paths.nodeOf(path)]! : this.pathSinceMs[path]!;
+    return sinceMs + SETTLE_MS + paths.delays.rttUs[path]! / 1000;
+  }
+
+  /** From one probe to the next, at most. */
+  private longestMs(path: PathSlot, nowMs: number): number {
+    if (this.isVague(path)) return PROBE_VAGUE_MS;
+    const rarer = this.context.policies.rarer(path);
+    if (rarer > 1) return 2 * BEAT_IDLE_MS * rarer;
+    return this.isActive(path, nowMs) ? PROBE_MAX_ACTIVE_MS : PROBE_MAX_MS;
   }
 
   private suspect(path: PathSlot, nowMs: number, nowUs: number): void {
@@ -418,9 +455,7 @@ export class PathKeeper {
     const isHeard = nowMs - paths.heardMs[path]! < SILENT_IDLE_MS;
     const intervalMs = isHeard || states.of(path) === PATH_SUSPECT ? PROBE_MS : this.intervalMs[path]!;
     this.deadlines.set(path, nowMs + intervalMs);
-    const isActive = this.isActive(paths.nodeOf(path), nowMs);
-    const longestMs = this.isVague(path) ? PROBE_VAGUE_MS : isActive ? PROBE_MAX_ACTIVE_MS : PROBE_MAX_MS;
-    this.intervalMs[path] = Math.min(2 * intervalMs, longestMs);
+    this.intervalMs[path] = Math.min(2 * intervalMs, this.longestMs(path, nowMs));
   }
 
   private beat(path: PathSlot, nowUs: number): void {

@@ -11,6 +11,7 @@ import {
   FLAG_SEQUENCED,
   KIND_ADDRESSES,
   KIND_CONFIRM,
+  KIND_HEARTBEAT,
   KIND_IP_CHANGE,
   KIND_NACK,
   KIND_PROBE,
@@ -166,6 +167,10 @@ export class Peering {
       context.paths.arrivals.handlePacket(path, block.sequence, bytes);
     }
     this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
+    if (block.kind === KIND_PROBE || block.kind === KIND_HEARTBEAT) {
+      context.policies.read(path, reader, block.kind === KIND_HEARTBEAT, nowUs);
+      reader.begin(context.view, at, block.userBytes);
+    }
     if (block.kind === KIND_ADDRESSES || block.kind === KIND_IP_CHANGE)
       this.news.handle(path, node, block, reader, nowUs / 1000);
     else if (block.kind === KIND_NACK) this.repair.handleNack(node, reader, nowUs);

@@ -27,10 +27,12 @@ export class Reporter {
   private readonly reportedUs: Float64Array;
   private readonly reportedBytes: Float64Array;
   private readonly echoedUs: Int32Array;
-  /** Paths that a report is due for. */
+  /** Paths that a report is due for, and when. */
   private readonly due: Int32Array;
+  private readonly dueUs: Float64Array;
   private readonly isDue: Uint8Array;
   private dueCount = 0;
+  private nextUs = Number.POSITIVE_INFINITY;
   /** The peer has told that something sent since the last report has come in on a path. */
   onReported: (path: PathSlot) => void = () => {};
 
@@ -43,6 +45,7 @@ export class Reporter {
     this.reportedBytes = new Float64Array(paths);
     this.echoedUs = new Int32Array(paths);
     this.due = new Int32Array(paths);
+    this.dueUs = new Float64Array(paths);
     this.isDue = new Uint8Array(paths);
   }
 
@@ -51,25 +54,45 @@ export class Reporter {
     this.arrivedUs[path] = arrivedUs;
     if (!isData || this.isDue[path] === 1) return;
     const bytes = this.context.paths.arrivals.bytes[path]!;
-    const intervalUs = bytes < FIRST_BYTES ? FIRST_REPORT_US : REPORT_US;
-    if (nowUs - this.reportedUs[path]! < intervalUs) return;
     if (bytes - this.reportedBytes[path]! < REPORT_BYTES) return;
+    const intervalUs = bytes < FIRST_BYTES ? FIRST_REPORT_US : REPORT_US;
     this.isDue[path] = 1;
     this.due[this.dueCount++] = path;
+    this.dueUs[path] = Math.max(this.reportedUs[path]! + intervalUs, nowUs);
+    this.nextUs = Math.min(this.nextUs, this.dueUs[path]!);
   }
 
-  /** Sends the reports that are due, each by the path that is there first. */
+  /** Sends the reports that are due by now, each by the path that is there first. */
   send(nowUs: number): void {
-    const { paths } = this.context;
-    for (let i = 0; i < this.dueCount; i++) {
-      const path = this.due[i]! as PathSlot;
-      this.isDue[path] = 0;
-      if (!paths.slab.has(path) || paths.peerId[path] === PATH_NONE) continue;
-      this.sender.begin();
-      this.append(path, nowUs);
-      this.sender.sendOn(KIND_HEARTBEAT, this.fastest(path), nowUs, path);
-    }
+    if (nowUs < this.nextUs) return;
+    const { due, dueUs, dueCount } = this;
     this.dueCount = 0;
+    this.nextUs = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < dueCount; i++) {
+      const path = due[i]! as PathSlot;
+      if (dueUs[path]! > nowUs) {
+        due[this.dueCount++] = path;
+        this.nextUs = Math.min(this.nextUs, dueUs[path]!);
+        continue;
+      }
+      this.isDue[path] = 0;
+      this.report(path, nowUs);
+    }
+  }
+
+  /** When `send` has something to send next. */
+  nextDeadlineUs(): number {
+    return this.nextUs;
+  }
+
+  private report(path: PathSlot, nowUs: number): void {
+    const { paths } = this.context;
+    if (!paths.slab.has(path) || paths.peerId[path] === PATH_NONE) return;
+    // A heartbeat may have told it all.
+    if (paths.arrivals.bytes[path]! === this.reportedBytes[path]!) return;
+    this.sender.begin();
+    this.append(path, nowUs);
+    this.sender.sendOn(KIND_HEARTBEAT, this.fastest(path), nowUs, path);
   }
 
   /** Adds what has arrived on a path to the control packet that was begun. */

@@ -19,6 +19,7 @@ import { Dispatch } from "./dispatch.ts";
 import { Inbound, type NetInput } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import { Peering } from "./peering.ts";
+import type { LinePolicy } from "./policies.ts";
 
 /** Sessions looked at for expiry in one tick. */
 const EXPIRIES_MAX = 64;
@@ -65,6 +66,7 @@ export class Router {
   }
 
   setLocals(locals: readonly Local[], nowUs: number): void {
+    this.context.policies.setLocals(locals, nowUs);
     this.peering.setLocals(locals, nowUs / 1000);
   }
 
@@ -91,6 +93,7 @@ export class Router {
     const { sessions } = this.context;
     this.inbound.handleTick(nowUs);
     this.peering.handleTick(nowUs);
+    this.context.policies.handleTick(nowMs);
     this.dispatch.handleTick(nowMs);
     for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
   }
@@ -99,6 +102,7 @@ export class Router {
     const deadlineMs = Math.min(
       this.peering.nextDeadlineMs(),
       this.dispatch.scheduler.nextDeadlineMs(),
+      this.context.policies.nextDeadlineMs(),
       this.context.sessions.nextDeadlineMs(),
     );
     return Math.min(this.inbound.reorder.nextDeadlineUs(), deadlineMs * 1000);
@@ -119,6 +123,10 @@ export class Router {
 
   get paths() {
     return this.context.paths;
+  }
+
+  get policies() {
+    return this.context.policies;
   }
 
   get availability() {
@@ -142,5 +150,5 @@ export class Router {
   }
 }
 
-export type { Local, NetInput, PeerSpec, RouterIo, RouterOptions };
+export type { LinePolicy, Local, NetInput, PeerSpec, RouterIo, RouterOptions };
 export { SCHEDULERS, SLOT_BYTES, SLOTS, TUN_READ_BYTES };

@@ -6,6 +6,7 @@ import { PATH_NONE } from "../wire/control-block.ts";
 import { PathArrivals } from "./path-arrivals.ts";
 import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
 import { PathDelivery } from "./path-delivery.ts";
+import { PathLimits } from "./path-limits.ts";
 import { PathQueues } from "./path-queues.ts";
 
 /** What data may use a path for. */
@@ -16,6 +17,8 @@ export const USE_SUSPECT = 1;
 export const USE_BACKUP = 2;
 export const USE_YES = 3;
 
+/** Lines of one node, ours included, that limits are told from each other by. */
+export const LINES_MAX = 16;
 /** Paths of one node. */
 export const NODE_PATHS_MAX = 64;
 /** Path IDs are one byte, and 0 is none. */
@@ -58,6 +61,7 @@ export class Paths {
   readonly arrivals: PathArrivals;
   readonly delivery: PathDelivery;
   readonly queues: PathQueues;
+  readonly limits: PathLimits;
   /** Columns by path slot. */
   readonly node: Int32Array;
   /** Our ID of the path, and the peer's, PATH_NONE while that is not known. */
@@ -78,6 +82,7 @@ export class Paths {
   refused = 0;
 
   private readonly use: Uint8Array;
+  private readonly ceiling: Uint8Array;
   private readonly sequence: Int32Array;
   private readonly local: Int32Array;
   private readonly byEnds: WordMap;
@@ -98,6 +103,7 @@ export class Paths {
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);
     this.queues = new PathQueues(capacity, this.delays.rttUs);
+    this.limits = new PathLimits(capacity, LINES_MAX * (nodes + 1));
     this.node = new Int32Array(capacity);
     this.id = new Uint8Array(capacity);
     this.peerId = new Uint8Array(capacity);
@@ -110,6 +116,7 @@ export class Paths {
     this.heardMs = new Float64Array(capacity);
     this.version = new Uint32Array(nodes);
     this.use = new Uint8Array(capacity);
+    this.ceiling = new Uint8Array(capacity);
     this.sequence = new Int32Array(capacity);
     this.local = new Int32Array(capacity * 4);
     this.byEnds = new WordMap(KEY_WORDS, capacity, seed);
@@ -161,6 +168,7 @@ export class Paths {
     for (let i = 0; i < 4; i++) this.local[4 * slot + i] = ends.local[ends.localIndex + i]!;
     this.state[slot] = 0;
     this.use[slot] = USE_NO;
+    this.ceiling[slot] = USE_YES;
     this.weight[slot] = 0;
     this.sentPackets[slot] = 0;
     this.sentBytes[slot] = 0;
@@ -171,6 +179,7 @@ export class Paths {
     this.arrivals.reset(slot);
     this.delivery.reset(slot);
     this.queues.reset(slot);
+    this.limits.reset(slot);
     this.list[node * NODE_PATHS_MAX + this.listLength[node]!] = slot;
     this.listLength[node]!++;
     this.version[node]!++;
@@ -246,13 +255,21 @@ export class Paths {
     this.noteUse(this.nodeOf(slot));
   }
 
+  /** The most that data may use a path for, however well it works: what the two nodes want. USE_YES at first. */
+  setCeiling(slot: PathSlot, use: number): void {
+    if (this.ceiling[slot] === use) return;
+    this.ceiling[slot] = use;
+    this.noteUse(this.nodeOf(slot));
+  }
+
+  /** What data may use a path for. */
   useOf(slot: PathSlot): number {
-    return this.use[slot]!;
+    return Math.min(this.use[slot]!, this.ceiling[slot]!);
   }
 
   /** Whether data goes over the path as things are: it works, and no other is preferred to it. */
   isEligible(slot: PathSlot): boolean {
-    const use = this.use[slot]!;
+    const use = this.useOf(slot);
     return use !== USE_NO && use === this.bestUse[this.node[slot]!];
   }
 
@@ -283,6 +300,7 @@ export class Paths {
     this.sentBytes[slot] = this.sentBytes[slot]! + bytes;
     this.sentMs[slot] = nowMs;
     this.queues.handleSent(slot, packets, bytes, nowMs * 1000);
+    this.limits.handleSent(slot, packets, bytes, nowMs * 1000);
     return sequence;
   }
 
@@ -342,7 +360,7 @@ export class Paths {
 
   private noteUse(node: NodeSlot): void {
     let best = USE_NO;
-    for (let i = 0; i < this.count(node); i++) best = Math.max(best, this.use[this.at(node, i)]!);
+    for (let i = 0; i < this.count(node); i++) best = Math.max(best, this.useOf(this.at(node, i)));
     this.bestUse[node] = best;
     this.version[node]!++;
   }

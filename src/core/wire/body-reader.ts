@@ -10,6 +10,7 @@ import {
   fieldLengthIsValid,
   NACK_HEAD_BYTES,
   NACK_RANGE_BYTES,
+  POLICY_RATE_BYTES,
   type Received,
 } from "./control-body.ts";
 
@@ -89,6 +90,21 @@ export class BodyReader {
   /** A POLICY, REFUSAL or VERSION; the path of a NACK. */
   byte(): number {
     return this.view.getUint8(this.valueAt);
+  }
+
+  /** Whether a POLICY says what its line may bring. */
+  hasRate(): boolean {
+    return this.valueBytes === POLICY_RATE_BYTES;
+  }
+
+  /** The line of such a POLICY. */
+  line(): number {
+    return this.view.getUint8(this.valueAt + 1);
+  }
+
+  /** In bytes per second. */
+  rate(): number {
+    return this.view.getUint32(this.valueAt + 2);
   }
 
   /** An MTU. */

@@ -25,6 +25,7 @@ import {
   NACK_RANGE_BYTES,
   NAME_MAX_BYTES,
   PAIR_BYTES,
+  POLICY_RATE_BYTES,
   RECEIVED_BYTES,
   type Received,
 } from "./control-body.ts";
@@ -78,6 +79,16 @@ export class BodyWriter {
 
   policy(policy: number): boolean {
     return this.byte(FIELD_POLICY, policy);
+  }
+
+  /** A policy with what may be sent to us by a line of ours, which all paths by it share. */
+  policyRate(policy: number, line: number, bytesPerS: number): boolean {
+    const at = this.open(FIELD_POLICY, POLICY_RATE_BYTES);
+    if (at < 0) return false;
+    this.view.setUint8(at, policy);
+    this.view.setUint8(at + 1, line);
+    this.view.setUint32(at + 2, bytesPerS);
+    return true;
   }
 
   refusal(code: number): boolean {

@@ -53,6 +53,11 @@ export const REFUSAL_VERSION = 4;
 export const POLICY_BACKUP = 0x01;
 /** Policy: bytes on this path cost money. */
 export const POLICY_METERED = 0x02;
+/** Policy: carry no data on this path. */
+export const POLICY_CLOSED = 0x04;
+export const POLICY_BYTES = 1;
+/** With the line that the path is by, and what it may bring. */
+export const POLICY_RATE_BYTES = 6;
 
 export const NAME_MAX_BYTES = 63;
 
@@ -79,7 +84,7 @@ const LENGTHS: readonly (readonly [min: number, max: number, step: number])[] = 
   [ECHO_BYTES, ECHO_BYTES, 1],
   [ADDRESS6_BYTES, ADDRESS6_BYTES, 1],
   [2, 2, 1],
-  [1, 1, 1],
+  [POLICY_BYTES, POLICY_RATE_BYTES, POLICY_RATE_BYTES - POLICY_BYTES],
   [1, NAME_MAX_BYTES, 1],
   [0, 0xffff, 1],
   [1, 1, 1],

@@ -135,7 +135,7 @@ function fieldText(reader: BodyReader): string {
     case FIELD_MTU:
       return `mtu ${reader.uint16()}`;
     case FIELD_POLICY:
-      return `policy 0x${hex(reader.byte(), 2)}`;
+      return `policy 0x${hex(reader.byte(), 2)}${reader.hasRate() ? `, line ${reader.line()}: ${reader.rate()} bytes/s` : ""}`;
     case FIELD_NAME:
       return `name ${printable(reader.text())}`;
     case FIELD_REFUSAL:

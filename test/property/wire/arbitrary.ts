@@ -71,7 +71,10 @@ export const body: fc.Arbitrary<PlainField[]> = fc
       fc.record({ token: hex(8) }),
       fc.record({ observed: fc.oneof(endpoint(ipv4), endpoint(ipv6)) }),
       fc.record({ mtu: unsigned(16) }),
-      fc.record({ policy: unsigned(8) }),
+      fc.oneof(
+        fc.record({ policy: unsigned(8) }),
+        fc.record({ policy: unsigned(8), line: unsigned(8), bytesPerS: unsigned(32) }),
+      ),
       fc.record({ name }),
       fc.record({ refusal: unsigned(8) }),
       fc.record({ version: unsigned(8) }),

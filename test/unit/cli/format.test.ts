@@ -151,6 +151,9 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
       reordering: {},
       repair: {},
       rules: [{ name: "ssh", packets: 5, bytes: 500 }],
+      quotas: [
+        { device: "wwan0", usedBytes: 3.2e9, bytes: 10e9, until: "2026-03-15T12:00:00.000Z", usedUp: "off" },
+      ],
     };
     const text = statusText(status);
     expect(text).toContain("config error  a:1: x\nconfig error  a:2: y\n");
@@ -158,6 +161,7 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
     expect(text).toContain("to net        9 messages in 2 calls\n");
     expect(text).toContain("dropped       not-routed: 4 packets, 400 B\n");
     expect(text).toContain("rule          ssh: 5 packets, 500 B\n");
+    expect(text).toContain("quota         wwan0: 3.20 GB of 10.0 GB used, until Sun Mar 15 2026\n");
   });
 });
 

@@ -46,8 +46,11 @@ it.each(documented)("has a sound example for $key", ({ key, example }) => {
   const bases = key.startsWith("rules[]") ? rules : [{}];
   const files = bases.map((base) => {
     const file: Record<string, unknown> = { tun: { address: "10.77.0.1/24" } };
-    const [section, name] = key.split(/\[?\]?\./);
+    const [section, name, inner] = key.split(/\[?\]?\./);
+    const line = { name: "eth0", quota: { bytes: "1 GB" } };
     if (name === undefined) file[key] = value;
+    else if (inner !== undefined) file.interfaces = [{ ...line, quota: { ...line.quota, [inner]: value } }];
+    else if (section === "interfaces") file.interfaces = [{ ...line, [name]: value }];
     else if (section === "peers") file.peers = [{ ...peer, [name]: value }];
     else if (section === "rules") file.rules = [{ ...base, [name]: value }];
     else file[section!] = { ...(file[section!] as object), [name]: value };
@@ -66,7 +69,7 @@ it.each(documented)("has a sound example for $key", ({ key, example }) => {
 
 it("has sound examples in full", () => {
   const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, block]) => block!);
-  expect(blocks).toHaveLength(5);
+  expect(blocks).toHaveLength(6);
   for (const block of blocks) {
     const isWhole = block.includes("tun:");
     expect(() =>

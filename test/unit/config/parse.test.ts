@@ -47,6 +47,37 @@ describe("a configuration file", () => {
     expect(config.peers[0]!.endpoints).toEqual([{ host: "203.0.113.5", port: undefined }]);
   });
 
+  it("takes a line by its name alone, or with what is to be done with it", () => {
+    const { interfaces } = parseConfig(
+      `${SMALLEST}
+interfaces:
+  - eth0
+  - { name: 192.0.2.7, policy: backup, rateMbit: 8 }
+  - name: "wwan*"
+    policy: metered
+    rateMbit: { receive: 20 }
+    quota: { bytes: 1.5 GiB, resetDay: 15, usedUp: off }
+`,
+      "f.yaml",
+    );
+    const unlimited = { sendBytesPerS: Infinity, receiveBytesPerS: Infinity };
+    expect(interfaces).toEqual([
+      { name: { pattern: "eth0" }, policy: "normal", rateMbit: unlimited },
+      {
+        name: { address: expect.any(Int32Array) },
+        policy: "backup",
+        rateMbit: { sendBytesPerS: 1e6, receiveBytesPerS: 1e6 },
+      },
+      {
+        name: { pattern: "wwan*" },
+        policy: "metered",
+        rateMbit: { ...unlimited, receiveBytesPerS: 2.5e6 },
+        quota: { bytes: 1.5 * 2 ** 30, every: "month", resetDay: 15, usedUp: "off" },
+      },
+    ]);
+    expect(parseConfig(`${SMALLEST}interfaces: eth1\n`, "f.yaml").interfaces).toHaveLength(1);
+  });
+
   it("gives rules to the core as it takes them", () => {
     const { rules } = parseConfig(
       `${SMALLEST}
@@ -148,6 +179,26 @@ log: loud
     ["port: 0", "0 is no port"],
     ["interfaces: []", "the list is empty"],
     ['interfaces: ["a/b"]', '"a/b" is no interface'],
+    ["interfaces: [eth0, { nam: eth1 }]", "interfaces[1].nam: is not known"],
+    ["interfaces: { policy: backup }", "interfaces.name: is missing; add it"],
+    [
+      "interfaces: [{ name: eth0, policy: spare }]",
+      '"spare" is not known; write one of normal, backup, metered',
+    ],
+    ["interfaces: [{ name: eth0, rateMbit: 0 }]", "interfaces[0].rateMbit: 0 is out of range"],
+    [
+      "interfaces: [{ name: eth0, rateMbit: { up: 1 } }]",
+      "is no rate; write a number, or { send: 5, receive: 20 }",
+    ],
+    [
+      "interfaces: [{ name: eth0, quota: { bytes: 10 } }]",
+      "10 is no amount of data; write a number and a unit",
+    ],
+    ["interfaces: [{ name: eth0, quota: { bytes: 5 kiB, resetDay: 32 } }]", "32 is no day of the month"],
+    [
+      "interfaces: { name: eth0, quota: { bytes: 1 GB, every: day, resetDay: 2 } }",
+      "interfaces.quota.resetDay: a quota of every day has no day of the month",
+    ],
     ["forward: 1", "1 is neither true nor false"],
     ["offloads: { tso: maybe }", '"maybe" is neither true nor false'],
     ["offloads: { tsoo: true }", "offloads.tsoo: is not known"],

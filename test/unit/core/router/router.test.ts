@@ -108,6 +108,19 @@ describe("two routers", () => {
     expect(nodes.a.router.repair.repaired).toBeGreaterThan(10);
   });
 
+  it("do not suspect a path on which a packet goes now and then, whatever the rhythm", () => {
+    for (const periodS of [0.087, 0.11, 0.234]) {
+      const nodes = new TwoNodes([{}]);
+      nodes.run(2);
+      for (let k = 0; k < 60 / periodS; k++) {
+        nodes.a.inject(udp(A, B, bytes(1000, k)));
+        nodes.b.inject(udp(B, A, bytes(1000, k), [6000, 5000]));
+        nodes.run(periodS);
+        expect([periodS, k, readyPaths(nodes)]).toEqual([periodS, k, 1]);
+      }
+    }
+  });
+
   it("go on over the other link when one is cut, and use it again when it is back", () => {
     const nodes = new TwoNodes([{}, {}]);
     nodes.run(1);

@@ -38,6 +38,7 @@ describe("writing a body", () => {
     ["a token", 11, (writer) => writer.token(1, 2)],
     ["a version", 4, (writer) => writer.version(1)],
     ["a policy", 4, (writer) => writer.policy(1)],
+    ["a policy with a rate", 9, (writer) => writer.policyRate(1, 2, 3)],
     ["a refusal", 4, (writer) => writer.refusal(1)],
     ["an MTU", 5, (writer) => writer.mtu(1500)],
     ["a name", 6, (writer) => writer.name("abc")],

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { iperf3 } from "../lab/index.ts";
 import type { Experiment, Run, RunOptions } from "./experiment.ts";
+import { figureBars, figureTable } from "./figure-report.ts";
 import { type Network, upNetwork } from "./network.ts";
 import { type Profile, QUEUE_KB, withQueue } from "./profiles.ts";
-import type { BarsChart, BoxesChart, Section, Table } from "./report/chart.ts";
-import { distinct, figure, pick, shown, shownRange } from "./select.ts";
+import type { BoxesChart, Section, Table } from "./report/chart.ts";
+import { distinct, pick, shown } from "./select.ts";
 import { GOODPUT, type Measured, transfer } from "./transfer.ts";
 import { cases, overrunWarning, perCongestion } from "./transfer-report.ts";
 import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
@@ -148,32 +149,12 @@ function fairnessSection(runs: readonly Run[]): Omit<Section, "title"> {
       ),
       ...ifAny(alone, queueTable),
     ],
-    charts: [...ifAny(beside, keepsBars), ...ifAny(alone, queueBoxes).flat()],
-  };
-}
-
-function figureTable(runs: readonly Run[], name: string): Table {
-  const ways = distinct(runs.map(({ way }) => way));
-  return {
-    head: [name, ...ways],
-    rows: cases(runs).map(({ condition, own }) => [
-      condition,
-      ...ways.map((way) => shownRange(figure(pick(own, { way }), name))),
-    ]),
-  };
-}
-
-function keepsBars(runs: readonly Run[]): BarsChart {
-  const conditions = distinct(runs.map(({ condition }) => condition));
-  return {
-    kind: "bars",
-    title: "What a plain flow keeps beside each way",
-    unit: "share of what it gets alone",
-    categories: conditions,
-    groups: distinct(runs.map(({ way }) => way)).map((way) => ({
-      name: way,
-      values: conditions.map((condition) => figure(pick(runs, { condition, way }), KEEPS)),
-    })),
+    charts: [
+      ...ifAny(beside, (own) =>
+        figureBars(own, KEEPS, "What a plain flow keeps beside each way", "share of what it gets alone"),
+      ),
+      ...ifAny(alone, queueBoxes).flat(),
+    ],
   };
 }
 

@@ -1,11 +1,11 @@
 import type { Experiment, Run } from "./experiment.ts";
+import { figureBars, figureTable } from "./figure-report.ts";
 import { type Profile, withQueue } from "./profiles.ts";
 import type { BoxesChart, Chart } from "./report/chart.ts";
-import { distinct, figure, pick, shownRange } from "./select.ts";
-import { RETRANSMITS } from "./transfer.ts";
+import { distinct, pick } from "./select.ts";
+import { GOODPUT, RETRANSMITS } from "./transfer.ts";
 import {
   cases,
-  goodputBars,
   goodputTable,
   overrunWarning,
   pathLines,
@@ -56,16 +56,7 @@ export const figure4c: Experiment = {
   report: (runs) =>
     transferSections(runs, (own) => [
       ...pathCharts(own),
-      {
-        kind: "bars",
-        title: "Segments that TCP sent again",
-        unit: "segments",
-        categories: distinct(own.map(({ condition }) => condition)),
-        groups: distinct(own.map(({ way }) => way)).map((way) => ({
-          name: way,
-          values: [figure(pick(own, { way }), RETRANSMITS)],
-        })),
-      },
+      figureBars(own, RETRANSMITS, "Segments that TCP sent again", "segments"),
     ]),
 };
 
@@ -104,7 +95,8 @@ export const figure4d: Experiment = {
       mptcpWay,
       ...options.variants.flatMap((variant) => [mpipWay(variant), mptcpOverMpipWay(variant)]),
     ]),
-  report: (runs) => transferSections(runs, (own) => [goodputBars(own, "Goodput"), throughputBoxes(own)]),
+  report: (runs) =>
+    transferSections(runs, (own) => [figureBars(own, GOODPUT, "Goodput", "Mbit/s"), throughputBoxes(own)]),
 };
 
 const LINES_9: readonly Profile[] = [
@@ -130,26 +122,16 @@ export const figure9: Experiment = {
   defaults: { seconds: 30, repeats: 3 },
   conditions: LINES_9.map(({ name }) => name),
   measure: (options, record) => measureTransfers(figure9.name, LINES_9, options, record),
-  report: (runs) => transferSections(runs, (own) => [goodputBars(own, "Goodput"), ...pathCharts(own)]),
+  report: (runs) =>
+    transferSections(runs, (own) => [figureBars(own, GOODPUT, "Goodput", "Mbit/s"), ...pathCharts(own)]),
 };
 
 function transferSections(runs: readonly Run[], chartsOf: (own: readonly Run[]) => Chart[]) {
   return perCongestion(runs, (own) => ({
     text: overrunWarning(own),
-    tables: [goodputTable(own), retransmitsTable(own)],
+    tables: [goodputTable(own), figureTable(own, RETRANSMITS)],
     charts: chartsOf(own),
   }));
-}
-
-function retransmitsTable(runs: readonly Run[]) {
-  const ways = distinct(runs.map(({ way }) => way));
-  return {
-    head: ["Segments sent again", ...ways],
-    rows: cases(runs).map(({ condition, own }) => [
-      condition,
-      ...ways.map((way) => shownRange(figure(pick(own, { way }), RETRANSMITS))),
-    ]),
-  };
 }
 
 /** The paths over time, of the typical run of each way that combines them. */

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type CutKind, type Direction, type End, iperf3, type LabProcess, type Link } from "../lab/index.ts";
 import { Delivery } from "./delivery.ts";
 import type { Experiment, Run, RunOptions } from "./experiment.ts";
+import { figureBars, figureTable } from "./figure-report.ts";
 import { recordLines } from "./line-recording.ts";
 import { type Network, upNetwork } from "./network.ts";
 import { type Line, withQueue } from "./profiles.ts";
-import type { Chart, Section, Table } from "./report/chart.ts";
-import { distinct, figure, pick, shown, shownRange } from "./select.ts";
+import type { Section } from "./report/chart.ts";
+import { distinct, pick } from "./select.ts";
 import { lineSeries, type Measured } from "./transfer.ts";
 import { cases, pathLines, perCongestion } from "./transfer-report.ts";
 import { daemonReports, mpipWay, mptcpWay, type Way } from "./ways.ts";
@@ -192,7 +193,8 @@ function outageSections(runs: readonly Run[]): Section[] {
     text: [],
     tables: [BEFORE, GAP, SURVIVED, GAP_AFTER, RETURNED].map((name) => figureTable(own, name)),
     charts: [
-      ...[GAP, RETURNED].map((name) => figureBars(own, name)),
+      figureBars(own, GAP, "Without a byte after the cut", "ms"),
+      figureBars(own, RETURNED, "From the return until 90 % of before", "ms"),
       ...cases(own).flatMap(({ condition, own: ofCase }) =>
         distinct(ofCase.map(({ way }) => way)).map((way) =>
           pathLines(pick(ofCase, { way })[0]!, `${condition}: ${way}`),
@@ -200,36 +202,4 @@ function outageSections(runs: readonly Run[]): Section[] {
       ),
     ],
   }));
-}
-
-function figureTable(runs: readonly Run[], name: string): Table {
-  const ways = distinct(runs.map(({ way }) => way));
-  const cell = (own: readonly Run[]) => {
-    const values = figure(own, name);
-    const never = own.length - values.length;
-    if (never === 0) return shownRange(values);
-    return `never in ${never} of ${own.length}${values.length === 0 ? "" : `, else ${shown(Math.max(...values))}`}`;
-  };
-  return {
-    head: [name, ...ways],
-    rows: cases(runs).map(({ condition, own }) => [
-      condition,
-      ...ways.map((way) => cell(pick(own, { way }))),
-    ]),
-  };
-}
-
-function figureBars(runs: readonly Run[], name: string): Chart {
-  const conditions = distinct(runs.map(({ condition }) => condition));
-  const [, unit, what] = /^(\S+) (.*)$/.exec(name)!;
-  return {
-    kind: "bars",
-    title: what!,
-    unit: unit!,
-    categories: conditions,
-    groups: distinct(runs.map(({ way }) => way)).map((way) => ({
-      name: way,
-      values: conditions.map((condition) => figure(pick(runs, { condition, way }), name)),
-    })),
-  };
 }

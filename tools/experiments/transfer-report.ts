@@ -24,23 +24,7 @@ export function goodputTable(runs: readonly Run[]): Table {
   return { head: ["Mbit/s of payload", "cc", ...ways, ...ratios], rows };
 }
 
-/** Goodput of each way, by condition. */
-export function goodputBars(runs: readonly Run[], title: string): BarsChart {
-  const conditions = distinct(runs.map(({ condition }) => condition));
-  const ways = distinct(runs.map(({ way }) => way));
-  return {
-    kind: "bars",
-    title,
-    unit: GOODPUT,
-    categories: conditions,
-    groups: ways.map((way) => ({
-      name: way,
-      values: conditions.map((condition) => figure(pick(runs, { condition, way }), GOODPUT)),
-    })),
-  };
-}
-
-/** The same as shares of what the lines give alone together. */
+/** Goodput as shares of what the lines give alone together. */
 export function efficiencyBars(runs: readonly Run[], title: string): BarsChart {
   const conditions = distinct(runs.map(({ condition }) => condition));
   const share = (condition: string, values: readonly number[]) => {

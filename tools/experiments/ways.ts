@@ -1,4 +1,5 @@
-import { stringify } from "yaml";
+import { readFileSync } from "node:fs";
+import { parse, stringify } from "yaml";
 import type { PathView, StatusView } from "../../src/control/views.ts";
 import { disableMptcp, enableMptcp, LabDaemon, linkAddresses, waitFor } from "../lab/index.ts";
 import type { Network } from "./network.ts";
@@ -130,6 +131,12 @@ export function mptcpOverMpipWay(variant: Variant): Way {
       return { ...running, mptcp: true, stop };
     },
   };
+}
+
+/** Lays a patch over the configuration of a daemon, which takes it over while it runs. */
+export function patchDaemon(daemon: LabDaemon, patch: Patch): void {
+  const config = parse(readFileSync(daemon.configPath, "utf8")) as Patch;
+  daemon.write(stringify(merged(config, patch)));
 }
 
 /** What both daemons show of themselves. */

@@ -30,7 +30,7 @@ export { type Machine, machine } from "./machine.ts";
 export { LabDaemon } from "./mpip-daemon.ts";
 export { disableMptcp, enableMptcp, linkAddresses, type MptcpAddress } from "./mptcp.ts";
 export type { Nat } from "./nat.ts";
-export { packageRoot } from "./own-files.ts";
+export { packageRoot, toolCommand } from "./own-files.ts";
 export { type PingOptions, type PingResult, ping } from "./ping.ts";
 export {
   type LabInterface,
@@ -39,7 +39,7 @@ export {
   type RateSeries,
   recordRates,
 } from "./rates.ts";
-export { RequirementError } from "./requirements.ts";
+export { RequirementError, requireTools } from "./requirements.ts";
 export { median, percentile } from "./statistics.ts";
 export { type TcpChoice, tcpCommand } from "./tcp-command.ts";
 export { sweep } from "./teardown.ts";

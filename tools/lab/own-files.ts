@@ -8,9 +8,21 @@ export function linkemuPath(): string {
   return builtFile(packageRoot(), "make -C tools/linkemu", "tools", "linkemu", "linkemu");
 }
 
-/** The command for one of the lab's own scripts, which run from what is compiled: Node cannot run the sources. */
+/** The command for one of the lab's own scripts. */
 export function scriptCommand(name: string, ...args: (string | number)[]): [string, ...string[]] {
-  const script = builtFile(packageRoot(), "npx tsc", "dist", "tools", "lab", `${name}.js`);
+  return toolCommand(["lab", name], ...args);
+}
+
+/** The command for a script below tools/, which runs from what is compiled: Node cannot run the sources. */
+export function toolCommand(path: readonly string[], ...args: (string | number)[]): [string, ...string[]] {
+  const script = builtFile(
+    packageRoot(),
+    "npx tsc",
+    "dist",
+    "tools",
+    ...path.slice(0, -1),
+    `${path.at(-1)}.js`,
+  );
   return [process.execPath, script, ...args.map(String)];
 }
 

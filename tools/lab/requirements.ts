@@ -15,6 +15,7 @@ const packages: Record<string, string> = {
   mptcpize: "mptcpize",
   nft: "nftables",
   ping: "iputils-ping",
+  squid: "squid",
   sysctl: "procps",
   tc: "iproute2",
 };

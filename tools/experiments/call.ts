@@ -1,0 +1,226 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Link, median, percentile, toolCommand } from "../lab/index.ts";
+import type { CallReport } from "./call/report.ts";
+import type { Experiment, Run, RunOptions } from "./experiment.ts";
+import { figuresTable } from "./figure-report.ts";
+import { type Network, upNetwork } from "./network.ts";
+import { type Profile, withQueue } from "./profiles.ts";
+import type { Chart, LinesChart, Section } from "./report/chart.ts";
+import { distinct, pick } from "./select.ts";
+import { daemonReports, merged, mpipWay, type Patch, singleWay, type Way } from "./ways.ts";
+
+const AUDIO_PORT = 6001;
+const VIDEO_PORT = 6002;
+
+/** A call over two paths. */
+interface Call extends Profile {
+  /** What happens to the first line in the second third of the call. */
+  cut?: (link: Link) => Promise<void>;
+  mostVideoMbit: number;
+  /** Rules for mpip beside the default of all paths. */
+  rules?: Patch;
+}
+
+const AUDIO_RULE: Patch = {
+  rules: [{ name: "audio", protocol: "udp", port: AUDIO_PORT, priority: "responsiveness" }],
+};
+const wide = { rateMbit: 20, delayMs: 10 };
+
+const CALLS: readonly Call[] = [
+  {
+    name: "unplugged",
+    lines: [wide, wide].map(withQueue),
+    cut: (link) => link.cut("carrier", "a"),
+    mostVideoMbit: 2,
+  },
+  {
+    name: "silent failure",
+    lines: [wide, wide].map(withQueue),
+    cut: (link) => link.cut("silent", "both"),
+    mostVideoMbit: 2,
+  },
+  {
+    name: "1+1 Mbit/s",
+    lines: [1, 1].map((rateMbit) => withQueue({ rateMbit, delayMs: 10 })),
+    mostVideoMbit: 4,
+  },
+  {
+    name: "50 and 80 ms",
+    lines: [50, 80].map((delayMs) => withQueue({ rateMbit: 20, delayMs })),
+    mostVideoMbit: 2,
+    rules: AUDIO_RULE,
+  },
+];
+
+/** Names of figures. */
+const LONGEST = "longest ms between two frames";
+const FREEZES = "freezes";
+const FROZEN = "ms frozen";
+const VIDEO = "Mbit/s of video";
+const AUDIO = "ms of audio delay, median";
+const AUDIO_P95 = "ms of audio delay, p95";
+const AUDIO_LOST = "audio lost, share";
+const FRAME_DELAY = "ms of frame delay, median";
+const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, AUDIO, AUDIO_P95, AUDIO_LOST, FRAME_DELAY];
+
+/** The beginning, in which the rate is found, is left out. */
+const SETTLED_S = 8;
+const FRAME_MS = 1000 / 30;
+const AUDIO_PER_S = 50;
+
+export const figure5: Experiment = {
+  name: "fig5",
+  about: "a call of audio and video over UDP: a path that fails, two of 1 Mbit/s, and 50 beside 80 ms",
+  defaults: { seconds: 30, repeats: 3 },
+  conditions: CALLS.map(({ name }) => name),
+  measure: async (options, record) => {
+    for (const call of CALLS.filter(({ name }) => options.conditions.includes(name))) {
+      await measureCall(call, options, record);
+    }
+  },
+  report: (runs) =>
+    distinct(runs.map(({ condition }) => condition)).map((name) =>
+      section(pick(runs, { condition: name }), name),
+    ),
+};
+
+async function measureCall(call: Call, options: RunOptions, record: (run: Run) => void): Promise<void> {
+  const { rules } = call;
+  const ruled =
+    rules === undefined
+      ? []
+      : options.variants.map((variant) => ({
+          ...variant,
+          name: `${variant.name}, audio rule`,
+          patch: merged(variant.patch, rules),
+        }));
+  const ways = [
+    ...call.lines.map((_, i) => singleWay(i)),
+    ...[...options.variants, ...ruled].map(mpipWay),
+  ].filter(({ kind }) => options.kinds.includes(kind));
+  for (let repeat = 1; repeat <= options.repeats; repeat++) {
+    for (const way of ways) {
+      await using network = await upNetwork(call.lines);
+      const measured = await callOver(network, way, call, options.seconds);
+      record({
+        experiment: figure5.name,
+        condition: call.name,
+        way: way.name,
+        congestion: "–",
+        repeat,
+        ...measured,
+      });
+    }
+  }
+}
+
+async function callOver(network: Network, way: Way, call: Call, seconds: number) {
+  const running = await way.start(network);
+  try {
+    const ports = [AUDIO_PORT, VIDEO_PORT];
+    const [receive, ...receiveArgs] = toolCommand(
+      ["experiments", "call", "receiver"],
+      running.server,
+      ...ports,
+      seconds,
+    );
+    const receiver = network.server.spawn(receive, receiveArgs);
+    await receiver.output(/^ready$/m);
+    const startMs = performance.now();
+    const most = call.mostVideoMbit * 1e6;
+    const [send, ...sendArgs] = toolCommand(
+      ["experiments", "call", "sender"],
+      running.client,
+      running.server,
+      ...ports,
+      most,
+    );
+    const sender = network.client.spawn(send, sendArgs);
+    const events: { atS: number; what: string }[] = [];
+    const happens = async (atS: number, what: string, happen: () => Promise<void>) => {
+      await sleep(atS * 1000 - (performance.now() - startMs));
+      events.push({ atS: (performance.now() - startMs) / 1000, what });
+      await happen();
+    };
+    const { cut } = call;
+    if (cut !== undefined) {
+      const link = network.links[0]!;
+      await happens(seconds / 3, "cut", () => cut(link));
+      await happens((2 * seconds) / 3, "back", () => link.restore());
+    }
+    const [line] = await receiver.output(/^\{.*\}$/m, seconds * 1000 + 10_000);
+    await sender.stop();
+    const mpip = await daemonReports(running);
+    return {
+      ...callRun(JSON.parse(line) as CallReport, seconds),
+      events,
+      ...(mpip === undefined ? {} : { mpip }),
+    };
+  } finally {
+    await running.stop();
+  }
+}
+
+function callRun(
+  { rate, shownS, frameDelaysMs, audioDelay }: CallReport,
+  seconds: number,
+): Pick<Run, "figures" | "series" | "samples"> {
+  // What is missing at the end counts, too.
+  const times = [...shownS.filter((atS) => atS > SETTLED_S), seconds];
+  const gaps = times.slice(1).map((atS, i) => (atS - times[i]!) * 1000);
+  const frozen = gaps.filter(isFreeze);
+  const settled = <T>(values: readonly T[], atS: readonly number[]) =>
+    values.filter((_, i) => atS[i]! > SETTLED_S);
+  const audio = settled(audioDelay.values, audioDelay.atS);
+  const video = settled(rate.values, rate.atS);
+  return {
+    figures: {
+      [LONGEST]: Math.max(...gaps),
+      [FREEZES]: frozen.length,
+      [FROZEN]: frozen.reduce((sum, gap) => sum + gap, 0),
+      [VIDEO]: video.reduce((sum, one) => sum + one, 0) / video.length,
+      [AUDIO]: median(audio),
+      [AUDIO_P95]: percentile(audio, 95),
+      [AUDIO_LOST]: 1 - audio.length / ((seconds - SETTLED_S) * AUDIO_PER_S),
+      [FRAME_DELAY]: median(settled(frameDelaysMs, shownS)),
+    },
+    series: { "video Mbit/s": rate, "ms between frames": { atS: times.slice(1), values: gaps } },
+    samples: { "audio ms": audio, "frame ms": settled(frameDelaysMs, shownS) },
+  };
+}
+
+/** As WebRTC counts: three times, or 150 ms more than, what is usual. */
+function isFreeze(gapMs: number): boolean {
+  return gapMs > Math.max(3 * FRAME_MS, FRAME_MS + 150);
+}
+
+function section(runs: readonly Run[], title: string): Section {
+  const overTime = (series: string, what: string, unit: string): LinesChart => {
+    const lines = distinct(runs.map(({ way }) => way)).map((way) => ({
+      name: way,
+      ...pick(runs, { way })[0]!.series![series]!,
+    }));
+    const marks = runs[0]!.events ?? [];
+    return { kind: "lines", title: `${title}: ${what}`, unit, lines, marks };
+  };
+  const cdf = (samples: string, what: string): Chart => ({
+    kind: "cdf",
+    title: `${title}: ${what}`,
+    unit: "ms",
+    lines: distinct(runs.map(({ way }) => way)).map((way) => ({
+      name: way,
+      values: pick(runs, { way }).flatMap((run) => run.samples![samples]!),
+    })),
+  });
+  return {
+    title,
+    text: [],
+    tables: [figuresTable(runs, title, FIGURES)],
+    charts: [
+      overTime("video Mbit/s", "video", "Mbit/s"),
+      overTime("ms between frames", "time between two frames", "ms"),
+      cdf("audio ms", "audio, one way"),
+      cdf("frame ms", "video frames, from sending to showing"),
+    ],
+  };
+}

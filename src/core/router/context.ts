@@ -145,7 +145,7 @@ export class Context {
   scratch: number;
   /** Bytes that went through the ring of headers before it was last at its start. */
   scratchBefore = 0;
-  /** Where the TUN device is to be read into next: a ring of `tunRingBytes`; and the bytes that went through it. */
+  /** Where the TUN device is to be read into next: a ring of `tunRingBytes`; and the bytes of it that were passed. */
   tunAt = 0;
   tunTotal = 0;
   tunRingBytes = TUN_RING_BYTES;
@@ -187,10 +187,11 @@ export class Context {
 
   /** The device has been read up to `end`. */
   advanceTun(end: number, nowUs: number): void {
-    this.tunTotal += end - this.tunAt;
-    this.tunAt = (end + 63) & ~63;
-    if (this.tunAt + TUN_READ_BYTES <= this.tunRingBytes) return;
-    this.tunTotal += this.tunRingBytes - end;
+    const next = (end + 63) & ~63;
+    this.tunTotal += next - this.tunAt;
+    this.tunAt = next;
+    if (next + TUN_READ_BYTES <= this.tunRingBytes) return;
+    this.tunTotal += this.tunRingBytes - next;
     this.tunAt = 0;
     const rate = ((this.tunTotal - this.ratedTotal) * 1e6) / (nowUs - this.ratedUs);
     if (nowUs - this.ratedUs < TUN_RATE_US) return;

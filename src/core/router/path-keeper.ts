@@ -39,6 +39,8 @@ const SILENT_IDLE_MS = 4 * BEAT_IDLE_MS;
 const FORGET_MS = 30_000;
 /** The peer reports after so many bytes, and so long; one report may be lost. */
 const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
+/** A round trip may take so much longer than most. */
+const RTT_SLACK = 1.25;
 /** How often what has been sent is looked at for being reported. */
 const WATCH_MS = 20;
 
@@ -61,6 +63,8 @@ export class PathKeeper {
   private readonly intervalMs: Float64Array;
   private readonly tokenHigh: Int32Array;
   private readonly tokenLow: Int32Array;
+  /** When a probe was sent last, and when one was answered. */
+  private readonly probedMs: Float64Array;
   private readonly answeredMs: Float64Array;
   /** Bytes sent and not yet reported, and since when a report is due; Infinity where none is. */
   private readonly unreported: Float64Array;
@@ -89,6 +93,7 @@ export class PathKeeper {
     this.intervalMs = new Float64Array(paths);
     this.tokenHigh = new Int32Array(paths);
     this.tokenLow = new Int32Array(paths);
+    this.probedMs = new Float64Array(paths);
     this.answeredMs = new Float64Array(paths);
     this.unreported = new Float64Array(paths);
     this.dueMs = new Float64Array(paths);
@@ -222,6 +227,7 @@ export class PathKeeper {
     this.tokenHigh[path] = random() | 0;
     this.tokenLow[path] = random() | 0;
     this.intervalMs[path] = PROBE_MS;
+    this.probedMs[path] = Number.NEGATIVE_INFINITY;
     this.answeredMs[path] = Number.NEGATIVE_INFINITY;
     this.unreported[path] = 0;
     this.dueMs[path] = Number.POSITIVE_INFINITY;
@@ -343,8 +349,11 @@ export class PathKeeper {
     this.intervalMs[path] = PROBE_MS;
     const at = paths.remoteAt(path);
     nodes.addresses.learn(paths.nodeOf(path), paths.remotes, at, paths.port(path), ADDRESS_OBSERVED, nowMs);
-    if (this.states.handleAnswer(path, nowMs)) paths.setUse(path, USE_YES);
-    else if (this.states.of(path) === PATH_READY) return;
+    if (this.states.handleAnswer(path, nowMs)) {
+      paths.setUse(path, USE_YES);
+      // What was sent on it while it did not work is no reason to suspect it now.
+      this.noteReported(path);
+    } else if (this.states.of(path) === PATH_READY) return;
     this.deadlines.set(path, this.states.of(path) === PATH_READY ? nowMs : nowMs + PROBE_MS);
   }
 
@@ -414,9 +423,9 @@ export class PathKeeper {
   }
 
   private suspect(path: PathSlot, nowMs: number, nowUs: number): void {
+    this.noteReported(path);
     if (!this.states.handleSilence(path, nowMs)) return;
     this.context.paths.setUse(path, USE_SUSPECT);
-    this.noteReported(path);
     this.intervalMs[path] = PROBE_MS;
     // The first probe is not late yet.
     this.answeredMs[path] = nowMs;
@@ -429,7 +438,7 @@ export class PathKeeper {
     const { paths } = this.context;
     for (let i = this.watchedCount - 1; i >= 0; i--) {
       const path = this.watched[i]! as PathSlot;
-      const waitUs = 1.25 * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs);
+      const waitUs = RTT_SLACK * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs);
       if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitUs / 1000) this.suspect(path, nowMs, nowUs);
     }
     this.watchMs = this.watchedCount > 0 ? nowMs + WATCH_MS : Number.POSITIVE_INFINITY;
@@ -444,9 +453,8 @@ export class PathKeeper {
   private probe(path: PathSlot, nowMs: number, nowUs: number): void {
     const { paths } = this.context;
     const { states } = this;
-    // When the one before was sent, and none has been answered since.
-    if (this.answeredMs[path]! < nowMs - this.intervalMs[path]! && states.handleUnanswered(path, nowMs))
-      paths.setUse(path, USE_NO);
+    if (this.isUnanswered(path, nowMs) && states.handleUnanswered(path, nowMs)) paths.setUse(path, USE_NO);
+    this.probedMs[path] = nowMs;
     const body = this.sender.begin();
     body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
     body.padTo(PROBE_BYTES);
@@ -456,6 +464,13 @@ export class PathKeeper {
     const intervalMs = isHeard || states.of(path) === PATH_SUSPECT ? PROBE_MS : this.intervalMs[path]!;
     this.deadlines.set(path, nowMs + intervalMs);
     this.intervalMs[path] = Math.min(2 * intervalMs, this.longestMs(path, nowMs));
+  }
+
+  /** Whether the last probe has had its time, and no answer has come since it was sent or is still on its way. */
+  private isUnanswered(path: PathSlot, nowMs: number): boolean {
+    const probedMs = this.probedMs[path]!;
+    if (nowMs - probedMs < PROBE_MS / 2) return false;
+    return this.answeredMs[path]! < probedMs - (RTT_SLACK * this.context.paths.delays.rttUs[path]!) / 1000;
   }
 
   private beat(path: PathSlot, nowUs: number): void {

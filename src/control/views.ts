@@ -6,12 +6,16 @@ import type { AddressReport } from "../core/tables/node-addresses.ts";
 import { type PathReport, pathReports } from "../core/tables/path-report.ts";
 import { type SessionReport, sessionReport } from "../core/tables/session-report.ts";
 import { refusalText } from "../core/wire/print.ts";
+import { pathWhy } from "./path-why.ts";
 
 /** What the daemon shows of its tables: plain values, with the names that people gave. Times are the daemon's. */
 
 export interface PathView extends Omit<PathReport, "slot" | "node" | "state"> {
   peer: string;
-  state: (typeof PATH_STATE_NAMES)[number];
+  /** "none" where there is no path, and `why` says what there could be one over or to. */
+  state: (typeof PATH_STATE_NAMES)[number] | "none";
+  /** Why it is not used, or not as much as it could be. */
+  why: string | undefined;
   /** Of the peer's packets, from 0 to 1; 0 while the path is not used. */
   share: number;
   heardMsAgo: number | undefined;
@@ -101,6 +105,7 @@ export function pathViews(router: Router, nowMs: number): PathView[] {
       peer: nodes.names[node] ?? "",
       ...report,
       state: PATH_STATE_NAMES[state]!,
+      why: pathWhy(router, slot, nowMs),
       share: paths.isEligible(slot) && total > 0 ? report.weight / total : 0,
       heardMsAgo: Number.isFinite(heardMs) ? nowMs - heardMs : undefined,
       queueNowUs: paths.queues.queueUs(slot, nowMs * 1000),

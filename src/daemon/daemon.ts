@@ -14,6 +14,7 @@ import { nowUs } from "../io/clock.ts";
 import { ConfigFile } from "./config-file.ts";
 import { LinePolicies } from "./line-policies.ts";
 import { controlMethods } from "./methods.ts";
+import { missingPaths } from "./missing-paths.ts";
 import { NetworkWatch } from "./network-watch.ts";
 import { Node } from "./node.ts";
 import { defaultNodeId } from "./node-id.ts";
@@ -161,6 +162,8 @@ export class Daemon {
     const methods = controlMethods({
       router,
       peers: () => peersOf(this.config),
+      missingPaths: (views) =>
+        missingPaths(this.config, this.peers, this.node.sockets.addresses, router, views),
       nowMs,
       status: () => this.status(),
       stop: () => void this.stop(),

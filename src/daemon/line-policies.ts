@@ -29,7 +29,9 @@ export class LinePolicies {
     const entry = this.entryOf(place);
     if (entry === undefined) return NORMAL;
     const usedUp = this.quotas.usedUp(place.device);
-    return { bits: BITS[entry.policy] | (usedUp === undefined ? 0 : BITS[usedUp]), ...entry.rateMbit };
+    const policy = { bits: BITS[entry.policy], ...entry.rateMbit };
+    if (usedUp === undefined) return policy;
+    return { ...policy, bits: policy.bits | BITS[usedUp], reason: "its quota is used up" };
   }
 
   /** Looks at the quotas of the lines; answers whether a policy has changed by that. */

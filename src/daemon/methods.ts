@@ -1,6 +1,6 @@
 import { INVALID_PARAMS, type Params, RpcError } from "../control/protocol.ts";
 import type { Methods } from "../control/server.ts";
-import { pathViews, peerViews, type StatusView, sessionsView } from "../control/views.ts";
+import { type PathView, pathViews, peerViews, type StatusView, sessionsView } from "../control/views.ts";
 import type { Router } from "../core/router/router.ts";
 
 export const SESSIONS_DEFAULT = 1000;
@@ -10,6 +10,7 @@ const SESSIONS_MAX = 100_000;
 export interface Controlled {
   readonly router: Router;
   peers(): readonly { readonly name: string; readonly routes: readonly string[] }[];
+  missingPaths(views: readonly PathView[]): PathView[];
   nowMs(): number;
   status(): StatusView;
   /** Begins to end the daemon. */
@@ -20,7 +21,10 @@ export function controlMethods(daemon: Controlled): Methods {
   const { router } = daemon;
   return {
     status: () => daemon.status(),
-    paths: () => pathViews(router, daemon.nowMs()),
+    paths: () => {
+      const views = pathViews(router, daemon.nowMs());
+      return [...views, ...daemon.missingPaths(views)];
+    },
     peers: () => peerViews(router, daemon.peers(), daemon.nowMs()),
     sessions: (params) => {
       const { limit, peer } = sessionsParams(params);

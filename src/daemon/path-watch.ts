@@ -4,7 +4,7 @@ import type { PathView, PeerView } from "../control/views.ts";
 /** Says in the log which peers and paths have come and gone, and who is refused. */
 export class PathWatch {
   private readonly log: Logger;
-  private paths = new Map<string, PathView["state"]>();
+  private works = new Map<string, boolean>();
   private peers = new Map<string, PeerView>();
 
   constructor(log: Logger) {
@@ -12,18 +12,18 @@ export class PathWatch {
   }
 
   note(paths: readonly PathView[], peers: readonly PeerView[]): void {
-    const states = new Map(
-      paths.map((path) => [`${path.peer}: path ${path.name} port ${path.port}`, path.state]),
-    );
-    for (const [name, state] of states) {
-      if (state === "ready" && this.paths.get(name) !== "ready") this.log.info(`${name} works`);
-      if (state === "down" && this.paths.get(name) === "ready") this.log.warn(`${name} is silent`);
+    const works = new Map<string, boolean>();
+    for (const path of paths) {
+      const name = `${path.peer}: path ${path.name} port ${path.port}`;
+      const did = this.works.get(name) ?? false;
+      // Of a suspect one it is not known yet.
+      works.set(name, path.state === "ready" || (path.state === "suspect" && did));
+      if (works.get(name) && !did) this.log.info(`${name} works`);
+      if (!works.get(name) && did) this.log.warn(`${name}: ${path.why}`);
     }
-    for (const [name, state] of this.paths) {
-      if (state === "ready" && !states.has(name)) this.log.info(`${name} is gone`);
-    }
+    for (const [name, did] of this.works) if (did && !works.has(name)) this.log.info(`${name} is gone`);
     for (const peer of peers) this.notePeer(peer, this.peers.get(peer.name));
-    this.paths = states;
+    this.works = works;
     this.peers = new Map(peers.map((peer) => [peer.name, peer]));
   }
 

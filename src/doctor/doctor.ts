@@ -59,7 +59,7 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
       (path) => path.device === device && path.remote === address && path.state === "ready",
     ) === true;
   return [
-    ...(await unlessMissing(interfaceFindings(lines, selectors, targets))),
+    ...interfaceFindings(lines, selectors, targets),
     ...(daemon === undefined ? portFindings(lines, port) : []),
     ...(await unlessMissing(routeFindings(lines, targets, marksArrivals))),
     ...(await unlessMissing(overlapFindings(tun.name, peers))),

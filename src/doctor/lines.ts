@@ -1,7 +1,8 @@
 import { formatPrefix, type InterfaceSelector } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
 import { deviceMtu } from "../daemon/device.ts";
-import { type HostAddress, matches } from "../daemon/interfaces.ts";
+import { type IdleLine, idleLines } from "../daemon/idle-lines.ts";
+import type { HostAddress } from "../daemon/interfaces.ts";
 import { tunMtu } from "../daemon/mtu.ts";
 import { isStrict, run } from "../host/run.ts";
 import { MARK_TEXT } from "../host/state.ts";
@@ -19,12 +20,14 @@ export interface Target {
 const IPV6_MIN_MTU_BYTES = 1280;
 
 /** Which lines are used, and why others that are meant are not. */
-export async function interfaceFindings(
+export function interfaceFindings(
   lines: readonly HostAddress[],
   selectors: readonly InterfaceSelector[] | undefined,
   targets: readonly Target[],
-): Promise<Finding[]> {
-  const idle = await idleFindings(lines, selectors ?? []);
+): Finding[] {
+  const idle = idleLines(lines, selectors ?? []).map(({ name, why }) =>
+    bad("interfaces", `${name}: ${why}`, IDLE_ADVICE[why]),
+  );
   if (lines.length === 0) {
     return [
       ...idle,
@@ -49,41 +52,13 @@ export async function interfaceFindings(
   ];
 }
 
-interface Device {
-  readonly ifname: string;
-  readonly flags: readonly string[];
-}
-
-/** What is named in the configuration and not used. */
-async function idleFindings(
-  lines: readonly HostAddress[],
-  selectors: readonly InterfaceSelector[],
-): Promise<Finding[]> {
-  const { stdout } = await run("ip", ["-json", "link", "show"]);
-  const devices: Device[] = JSON.parse(stdout);
-  return selectors.flatMap((selector): Finding[] => {
-    if (selector.address !== undefined) {
-      const text = formatAddress(selector.address);
-      const isUsed = lines.some((line) => formatAddress(line.address) === text);
-      return isUsed ? [] : [bad("interfaces", `no interface has the address ${text}`, "name another one")];
-    }
-    const { pattern } = selector;
-    const meant = devices.filter(({ ifname }) => matches(pattern, ifname));
-    if (meant.length === 0) {
-      return [bad("interfaces", `no interface is called ${pattern}`, "see ip link, and correct the name")];
-    }
-    return meant
-      .filter(({ ifname }) => !lines.some(({ device }) => device === ifname))
-      .map(({ ifname, flags }) => {
-        if (!flags.includes("UP")) return bad("interfaces", `${ifname} is down`, `ip link set ${ifname} up`);
-        if (!flags.includes("LOWER_UP")) {
-          const advice = "look at the cable, the modem or the other end";
-          return bad("interfaces", `${ifname} has no carrier`, advice);
-        }
-        return bad("interfaces", `${ifname} has no address`, "give it one, or start what gets it one (DHCP)");
-      });
-  });
-}
+const IDLE_ADVICE: Readonly<Record<IdleLine["why"], string>> = {
+  "no such interface": "see ip link, and correct the name",
+  "no such address": "see ip address, and name another one",
+  "is down": "bring it up: ip link set NAME up",
+  "has no carrier": "look at the cable, the modem or the other end",
+  "has no address": "give it one, or start what gets it one (DHCP)",
+};
 
 /** Do packets to each peer leave by each line, and may their answers come back by it? */
 export async function routeFindings(

@@ -177,15 +177,15 @@ describe("mpip doctor", () => {
     client.write(config({ interfaces: "[l0, v0, v1, 'wwan*', 192.0.2.1]" }));
     const { troubles } = await doctor();
     expect(troubles.slice(1)).toEqual([
-      "bad interfaces: v0 has no carrier; look at the cable, the modem or the other end",
-      "bad interfaces: v1 is down; ip link set v1 up",
-      "bad interfaces: no interface is called wwan*; see ip link, and correct the name",
-      "bad interfaces: no interface has the address 192.0.2.1; name another one",
+      "bad interfaces: v0: has no carrier; look at the cable, the modem or the other end",
+      "bad interfaces: v1: is down; bring it up: ip link set NAME up",
+      "bad interfaces: wwan*: no such interface; see ip link, and correct the name",
+      "bad interfaces: 192.0.2.1: no such address; see ip address, and name another one",
     ]);
     await shell("ip link set v1 up");
     client.write(config({ interfaces: "v0" }));
     expect((await doctor()).troubles.slice(1)).toEqual([
-      "bad interfaces: v0 has no address; give it one, or start what gets it one (DHCP)",
+      "bad interfaces: v0: has no address; give it one, or start what gets it one (DHCP)",
       "bad interfaces: there is no interface to use: none has an address and a default route; name some under interfaces in the configuration",
     ]);
   });

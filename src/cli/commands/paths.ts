@@ -1,7 +1,7 @@
 import type { CommandModule } from "yargs";
 import type { PathView } from "../../control/views.ts";
 import { ask } from "../connect.ts";
-import { bitRate, endpoint, milliseconds, percent, table } from "../format.ts";
+import { bitRate, endpoint, milliseconds, percent, table, UNKNOWN } from "../format.ts";
 import { ofReport, type ReportArguments } from "../options.ts";
 import { print } from "../print.ts";
 
@@ -15,9 +15,9 @@ export const paths: CommandModule<object, ReportArguments> = {
 export function pathsText(views: readonly PathView[]): string {
   if (views.length === 0) return "there are no paths: no peer has been heard\n";
   const rows = views.map((path) => [
-    path.peer,
+    path.peer || UNKNOWN,
     path.name,
-    `${path.local} → ${endpoint(path.remote, path.port)}`,
+    path.local === "" ? UNKNOWN : `${path.local} → ${endpoint(path.remote, path.port)}`,
     path.use === "backup" ? `${path.state}, backup` : path.state,
     milliseconds(path.delayUs),
     milliseconds(path.rttUs),
@@ -26,9 +26,23 @@ export function pathsText(views: readonly PathView[]): string {
     bitRate(path.deliveredBytesPerS),
     path.weight.toFixed(0),
     percent(path.share),
+    path.why ?? UNKNOWN,
   ]);
   return table(
-    ["PEER", "PATH", "LOCAL → REMOTE", "STATE", "DELAY", "RTT", "QUEUE", "LOSS", "RATE", "WEIGHT", "SHARE"],
+    [
+      "PEER",
+      "PATH",
+      "LOCAL → REMOTE",
+      "STATE",
+      "DELAY",
+      "RTT",
+      "QUEUE",
+      "LOSS",
+      "RATE",
+      "WEIGHT",
+      "SHARE",
+      "WHY",
+    ],
     rows,
     ["DELAY", "RTT", "QUEUE", "LOSS", "RATE", "WEIGHT", "SHARE"],
   );

@@ -11,6 +11,8 @@ export interface LinePolicy {
   /** Infinity where there is no limit. */
   readonly sendBytesPerS: number;
   readonly receiveBytesPerS: number;
+  /** Why it is so, for people, where that is not what the configuration says. */
+  readonly reason?: string;
 }
 
 export const NORMAL: LinePolicy = {
@@ -132,6 +134,12 @@ export class Policies {
   ownBits(path: PathSlot): number {
     const line = this.lineOf.get(this.paths.socket[path]!);
     return line === undefined ? 0 : this.lines[line]!.policy.bits;
+  }
+
+  /** Why we want it so, where there is something to say. */
+  ownReason(path: PathSlot): string | undefined {
+    const line = this.lineOf.get(this.paths.socket[path]!);
+    return line === undefined ? undefined : this.lines[line]!.policy.reason;
   }
 
   handleTick(nowMs: number): void {

@@ -125,6 +125,10 @@ export class Router {
     return this.context.paths;
   }
 
+  get states() {
+    return this.peering.keeper.states;
+  }
+
   get policies() {
     return this.context.policies;
   }

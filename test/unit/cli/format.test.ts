@@ -73,10 +73,26 @@ describe("tables", () => {
       weight: 1,
       loss: 0,
     };
-    expect(pathsText([path, { ...down, ...unknown, deliveredBytesPerS: 0, use: "backup" }])).toBe(
-      `PEER    PATH         LOCAL → REMOTE            STATE           DELAY      RTT    QUEUE   LOSS         RATE  WEIGHT  SHARE
-office  l0/10.0.0.2  10.0.0.1 → 10.0.0.2:7000  ready         5.12 ms  10.2 ms  0.30 ms  0.1 %  38.0 Mbit/s     670   67 %
-office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        -        -    0 %      0 bit/s       1    0 %
+    const none = { ...unknown, deliveredBytesPerS: 0, weight: 0 };
+    const missing = {
+      ...path,
+      ...none,
+      peer: "",
+      name: "wwan0",
+      local: "",
+      remote: "",
+      state: "none",
+    } as const;
+    const views = [
+      path,
+      { ...down, ...none, use: "backup", why: "silent for 12 s" } as const,
+      { ...missing, why: "has no carrier" },
+    ];
+    expect(pathsText(views)).toBe(
+      `PEER    PATH         LOCAL → REMOTE            STATE           DELAY      RTT    QUEUE   LOSS         RATE  WEIGHT  SHARE  WHY
+office  l0/10.0.0.2  10.0.0.1 → 10.0.0.2:7000  ready         5.12 ms  10.2 ms  0.30 ms  0.1 %  38.0 Mbit/s     670   67 %  -
+office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        -        -    0 %      0 bit/s       0    0 %  silent for 12 s
+-       wwan0        -                         none                -        -        -    0 %      0 bit/s       0    0 %  has no carrier
 `,
     );
     expect(pathsText([])).toBe("there are no paths: no peer has been heard\n");

@@ -3,6 +3,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { doctor } from "./commands/doctor.ts";
 import { down } from "./commands/down.ts";
+import { LAB, lab, runLab } from "./commands/lab.ts";
 import { paths } from "./commands/paths.ts";
 import { peers } from "./commands/peers.ts";
 import { sessions } from "./commands/sessions.ts";
@@ -11,24 +12,32 @@ import { up } from "./commands/up.ts";
 import { CliError, EXIT_USAGE, errorReport } from "./error.ts";
 import { packageVersion } from "./version.ts";
 
-await yargs(hideBin(process.argv))
-  .scriptName("mpip")
-  .usage("$0 VERB [options]\n\nMultipath IP: every session over all interfaces at once.")
-  .parserConfiguration({ "parse-positional-numbers": false })
-  .command(up)
-  .command(down)
-  .command(status)
-  .command(paths)
-  .command(sessions)
-  .command(peers)
-  .command(doctor)
-  .demandCommand(1, "say what to do")
-  .strict()
-  .version(packageVersion())
-  .wrap(100)
-  .fail((message, error) => fail(error ?? new CliError(`${message}; see mpip --help`, EXIT_USAGE)))
-  .parseAsync()
-  .catch(fail);
+const words = hideBin(process.argv);
+
+if (words[0] === LAB) await runLab(words.slice(1)).catch(fail);
+else await mpip();
+
+function mpip(): Promise<unknown> {
+  return yargs(words)
+    .scriptName("mpip")
+    .usage("$0 VERB [options]\n\nMultipath IP: every session over all interfaces at once.")
+    .parserConfiguration({ "parse-positional-numbers": false })
+    .command(up)
+    .command(down)
+    .command(status)
+    .command(paths)
+    .command(sessions)
+    .command(peers)
+    .command(doctor)
+    .command(lab)
+    .demandCommand(1, "say what to do")
+    .strict()
+    .version(packageVersion())
+    .wrap(100)
+    .fail((message, error) => fail(error ?? new CliError(`${message}; see mpip --help`, EXIT_USAGE)))
+    .parseAsync()
+    .catch(fail);
+}
 
 function fail(error: unknown): never {
   const { text, exitCode } = errorReport(error);

@@ -19,7 +19,10 @@ export interface Network extends AsyncDisposable {
 export async function upNetwork(lines: readonly Line[]): Promise<Network> {
   const between: [string, string] = ["client", "server"];
   const links = lines.map((line, i) => [`l${i}`, { between, subnet6: "none", ...line }] as const);
-  const lab = await Lab.up({ hosts: { client: null, server: null }, links: Object.fromEntries(links) });
+  const lab = await Lab.up(
+    { hosts: { client: null, server: null }, links: Object.fromEntries(links) },
+    "experiment",
+  );
   const names = links.map(([name]) => name);
   return networkOf(lab, { clientLinks: names, serverLinks: names, paths: lines.length });
 }

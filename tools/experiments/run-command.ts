@@ -24,7 +24,7 @@ interface RunArguments {
 
 export const runCommand: CommandModule<object, RunArguments> = {
   command: "run <name>",
-  describe: `measure an experiment: ${EXPERIMENTS.map(({ name }) => name).join(", ")}`,
+  describe: "measure an experiment, and write what came out as JSON and as a page",
   builder: (command: Argv<object>): Argv<RunArguments> =>
     command
       .positional("name", {
@@ -32,6 +32,7 @@ export const runCommand: CommandModule<object, RunArguments> = {
         demandOption: true,
         choices: EXPERIMENTS.map(({ name }) => name),
       })
+      .epilog(`Experiments:\n${textList(EXPERIMENTS)}`)
       .options({
         profile: {
           type: "string",
@@ -85,6 +86,10 @@ export const runCommand: CommandModule<object, RunArguments> = {
     process.stdout.write(`${reportText([file.results])}\n${file.path}\n${page}\n`);
   },
 };
+
+function textList(experiments: readonly Experiment[]): string {
+  return experiments.map(({ name, about }) => `  ${name.padEnd(14)}${about}`).join("\n");
+}
 
 function runOptions(experiment: Experiment, args: RunArguments): RunOptions {
   const common = [

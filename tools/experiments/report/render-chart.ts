@@ -215,7 +215,7 @@ function horizontalHeight({ categories, groups }: Grouped): number {
 
 const GRID = { left: 44, right: 28, top: 56 };
 const TITLE = { fontSize: 13, fontWeight: 600, color: "#222" };
-const LEGEND = { top: 22, left: 0, itemWidth: 16, itemHeight: 8, icon: "roundRect" };
+const LEGEND = { top: 22, left: 0, itemWidth: 16, itemHeight: 8, itemGap: 20, icon: "roundRect" };
 const AXIS = { nameTextStyle: { color: TEXT }, splitLine: { show: false } };
 const VALUE_AXIS = {
   splitLine: { lineStyle: { color: "#e5e7eb" } },

@@ -109,6 +109,7 @@ export class Daemon {
     this.file = new ConfigFile(configPath);
     this.resolver = new Resolver(log);
     this.watch = new PathWatch(log);
+    node.onResized = () => void this.change(() => this.followHost());
   }
 
   /** Undoes everything. */

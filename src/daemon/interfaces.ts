@@ -12,8 +12,9 @@ export interface HostAddress {
   readonly address: Int32Array;
   /** Only programs of the host itself can be reached by it. */
   readonly internal: boolean;
-  /** Of the device: another one when it was removed and is there again. */
+  /** Of the device: its number, another one when it was removed and is there again, and its MTU. */
   readonly index: number;
+  readonly mtu: number;
   /** Of several addresses on one device the one with the lowest is used. */
   readonly rank: number;
 }
@@ -59,7 +60,7 @@ export function hostAddresses(): HostAddress[] {
       const address = parseAddress(text);
       const { isUsable, rank } = states.get(`${device} ${address}`) ?? { isUsable: true, rank: 0 };
       if (!isUsable || (family === "IPv6" && scopeid !== 0)) return [];
-      return [{ device, family: familyOf(address), address, internal, index: link.index, rank }];
+      return [{ device, family: familyOf(address), address, internal, ...link, rank }];
     });
   });
 }

@@ -84,6 +84,7 @@ const NO_PATH: PathView = {
   rttUs: undefined,
   deliveredBytesPerS: 0,
   capacityBytesPerS: undefined,
+  mtuBytes: 0,
   lossQueueUs: undefined,
   loss: 0,
   sentPackets: 0,

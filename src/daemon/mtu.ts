@@ -4,15 +4,18 @@ import { IPV6_BYTES } from "../core/wire/ipv6.ts";
 import { UDP_BYTES } from "../core/wire/udp.ts";
 import type { HostAddress } from "./interfaces.ts";
 
-export const ETHERNET_MTU_BYTES = 1500;
+const ETHERNET_MTU_BYTES = 1500;
 /** Both the largest packet of a TUN device and the largest message of a socket stay above it. */
 const MTU_MAX_BYTES = 65_000;
 
-/** The MTU of the TUN device with which every packet, wrapped up, fits through every line. */
-export function tunMtu(addresses: readonly HostAddress[], mtuOf: (device: string) => number): number {
-  const rooms = addresses.map(
-    ({ device, family }) => mtuOf(device) - (family === 4 ? IPV4_MIN_BYTES : IPV6_BYTES),
-  );
+/** The MTU of the TUN device with which every packet, wrapped up, fits through every line, as far as is known. */
+export function tunMtu(addresses: readonly HostAddress[]): number {
+  const rooms = addresses.map(({ mtu, family }) => mtu - (family === 4 ? IPV4_MIN_BYTES : IPV6_BYTES));
   const room = rooms.length > 0 ? Math.min(...rooms) : ETHERNET_MTU_BYTES - IPV6_BYTES;
   return Math.min(room - UDP_BYTES - TRAILER_BYTES, MTU_MAX_BYTES);
+}
+
+/** The nearest that the TUN device can have: IPv6 is not to be had below 1280, nor IPv4 as a rule below 576. */
+export function possibleMtu(packetBytes: number, hasIpv6: boolean): number {
+  return Math.min(Math.max(packetBytes, hasIpv6 ? 1280 : 576), MTU_MAX_BYTES);
 }

@@ -9,11 +9,11 @@ import { openArena } from "../io/native.ts";
 import type { DatagramPort, TunPort } from "../io/port.ts";
 import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
-import { deviceLink, deviceMtu } from "./device.ts";
+import { deviceLink } from "./device.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
 import type { LinePolicies } from "./line-policies.ts";
 import { Loop } from "./loop.ts";
-import { tunMtu } from "./mtu.ts";
+import { possibleMtu, tunMtu } from "./mtu.ts";
 import { Sockets } from "./sockets.ts";
 
 /** What keeps a node from starting, and not only from using an address. */
@@ -29,10 +29,14 @@ export class Node {
   readonly sockets: Sockets;
   readonly tun: TunPort;
   readonly udp: DatagramPort;
-  /** Of the TUN device. */
+  /** Of the TUN device; `onResized` is called when it has become another one. */
   mtu: number;
+  onResized: () => void = () => {};
   private readonly loop: Loop;
   private readonly log: Logger;
+  private config: Interfaces;
+  /** The largest packet that fits through all paths; undefined before there was one. */
+  private packetBytes: number | undefined;
 
   /** Throws what cannot be had, with all ports closed. Packets move after `start`. */
   static open(config: Config, id: NodeId, policies: LinePolicies, log: Logger): Node {
@@ -42,13 +46,16 @@ export class Node {
     try {
       const sockets = new Sockets(udp, config.port, policies, log);
       openAtStart(sockets, wantedAddresses(config), log);
-      const mtu = wantedMtu(config, sockets);
+      const mtu = config.tun.mtu === "auto" ? tunMtu(sockets.addresses) : config.tun.mtu;
       const tun = openTun({ name: config.tun.name, mtu, offloads: { checksum, tso, uso } }, arena, log);
+      let node: Node | undefined;
       const router = new Router(arena, routerOptions(id, config, tun), {
         send: (plan) => udp.send(plan),
         write: (plan) => tun.write(plan),
+        resize: (packetBytes) => node?.resize(packetBytes),
       });
-      return new Node(nameOf(config), id, router, sockets, tun, udp, mtu, log);
+      node = new Node(config, id, router, sockets, tun, udp, mtu, log);
+      return node;
     } catch (error) {
       udp.close();
       throw error;
@@ -56,7 +63,7 @@ export class Node {
   }
 
   private constructor(
-    name: string,
+    config: Config,
     id: NodeId,
     router: Router,
     sockets: Sockets,
@@ -65,7 +72,8 @@ export class Node {
     mtu: number,
     log: Logger,
   ) {
-    this.name = name;
+    this.name = nameOf(config);
+    this.config = config;
     this.id = id;
     this.router = router;
     this.sockets = sockets;
@@ -110,9 +118,10 @@ export class Node {
     return [...byDevice.values()];
   }
 
-  /** Has a socket on each address that there is now; answers whether `lines` or the TUN device's MTU have changed. */
+  /** Has a socket on each address that there is now; answers whether `lines` have changed. */
   followInterfaces(config: Interfaces): boolean {
-    const { sockets, router, loop, tun } = this;
+    const { sockets, router, loop } = this;
+    this.config = config;
     const wanted = wantedAddresses(config);
     const before = sockets.all;
     // The number of a socket that is closed may be that of the next one: the router learns of the end first.
@@ -120,17 +129,29 @@ export class Node {
     if (hasClosed) router.setLocals(sockets.locals, nowUs());
     for (const { message } of sockets.openMissing(wanted)) this.log.warn(message);
     const fresh = sockets.all.filter((socket) => !before.includes(socket));
-    if (hasClosed || fresh.length > 0) {
-      router.setLocals(sockets.locals, nowUs());
-      loop.setSockets(sockets.all, fresh);
-      loop.arm();
-    }
-    const mtu = wantedMtu(config, sockets);
-    if (mtu === this.mtu) return hasClosed || fresh.length > 0;
+    const haveChanged = hasClosed || fresh.length > 0;
+    if (sockets.refresh(wanted) || haveChanged) router.setLocals(sockets.locals, nowUs());
+    if (haveChanged) loop.setSockets(sockets.all, fresh);
+    loop.arm();
+    this.followMtu();
+    return haveChanged;
+  }
+
+  private resize(packetBytes: number): void {
+    this.packetBytes = packetBytes;
+    this.followMtu();
+  }
+
+  private followMtu(): void {
+    const { tun } = this.config;
+    const hasIpv6 = tun.address.some(({ family }) => family === 6);
+    const packetBytes = this.packetBytes ?? tunMtu(this.sockets.addresses);
+    const mtu = tun.mtu === "auto" ? possibleMtu(packetBytes, hasIpv6) : tun.mtu;
+    if (mtu === this.mtu) return;
     this.mtu = mtu;
-    tun.setMtu(mtu);
-    this.log.info(`${tun.name} has MTU ${mtu} now`);
-    return true;
+    this.tun.setMtu(mtu);
+    this.log.info(`${this.tun.name} has MTU ${mtu} now`);
+    this.onResized();
   }
 
   /** Whether somebody has deleted the TUN device. */
@@ -155,11 +176,6 @@ function openAtStart(sockets: Sockets, wanted: readonly HostAddress[], log: Logg
 function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {
   const selectors = interfaces?.map(({ name }) => name);
   return selectAddresses(hostAddresses(), selectors, defaultDevices(), tun.name);
-}
-
-function wantedMtu({ tun }: Interfaces, sockets: Sockets): number {
-  if (tun.mtu !== "auto") return tun.mtu;
-  return tunMtu(sockets.addresses, deviceMtu);
 }
 
 function routerOptions(id: NodeId, config: Config, tun: TunPort): RouterOptions {

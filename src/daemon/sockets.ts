@@ -44,7 +44,15 @@ export class Sockets {
       address: at.address,
       port: socket.port,
       policy: this.policies.of(at),
+      mtu: at.mtu,
     }));
+  }
+
+  /** Takes over what has changed of addresses that stay; answers whether the MTU of a device has. */
+  refresh(wanted: readonly HostAddress[]): boolean {
+    const before = this.open;
+    this.open = before.map(({ at, socket }) => ({ at: wanted.find((one) => isSame(one, at)) ?? at, socket }));
+    return this.open.some(({ at }, i) => at.mtu !== before[i]!.at.mtu);
   }
 
   /** Closes the sockets on addresses that are not wanted any more; answers whether there were any. */

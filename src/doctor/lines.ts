@@ -1,6 +1,5 @@
 import { formatPrefix, type InterfaceSelector } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
-import { deviceMtu } from "../daemon/device.ts";
 import { type IdleLine, idleLines } from "../daemon/idle-lines.ts";
 import type { HostAddress } from "../daemon/interfaces.ts";
 import { tunMtu } from "../daemon/mtu.ts";
@@ -160,7 +159,7 @@ export function mtuFindings(
 ): Finding[] {
   return lines.map((line): Finding => {
     const { device, family } = line;
-    const room = tunMtu([line], deviceMtu);
+    const room = tunMtu([line]);
     const text = `${device}: packets of up to ${room} bytes of the tunnel fit, over IPv${family}`;
     if (tun.mtu !== "auto" && tun.mtu > room) {
       return bad("mtu", `${text}, but tun.mtu is ${tun.mtu}`, `set tun.mtu to auto, or to ${room}`);

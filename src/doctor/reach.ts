@@ -10,7 +10,6 @@ import { FIELD_NONCE, VERSION_NONE } from "../core/wire/control-body.ts";
 import { IPV4_MIN_BYTES } from "../core/wire/ipv4.ts";
 import { IPV6_BYTES } from "../core/wire/ipv6.ts";
 import { UDP_BYTES } from "../core/wire/udp.ts";
-import { deviceMtu } from "../daemon/device.ts";
 import type { HostAddress } from "../daemon/interfaces.ts";
 import { SOCKET_MARK } from "../host/state.ts";
 import { formatAddress, parseAddress } from "../io/address.ts";
@@ -98,7 +97,7 @@ export async function reachFindings(
 }
 
 function questionsOf(line: HostAddress, target: Target): Question[] {
-  const most = deviceMtu(line.device);
+  const most = line.mtu;
   const sizes = [SMALL_BYTES, ...SIZES_BYTES.filter((bytes) => bytes < most), Math.min(most, SIZE_MAX_BYTES)];
   return sizes.map((bytes) => ({
     line,

@@ -8,7 +8,12 @@ export interface LineOptions {
   queueBytes?: number;
   /** From 0 to 1. */
   loss?: number;
+  /** Larger IP packets vanish. */
+  mtuBytes?: number;
 }
+
+/** Of a frame, beside the IP packet. */
+export const ETHERNET_BYTES = 14;
 
 /** One direction of a link: first-in first-out, with a rate, a queue, a delay and random loss. */
 export class Line {
@@ -24,13 +29,13 @@ export class Line {
   constructor(clock: Clock, rng: Rng, options: LineOptions = {}) {
     this.clock = clock;
     this.rng = rng;
-    this.options = { delayUs: 1000, bitsPerS: 0, queueBytes: 100_000, loss: 0, ...options };
+    this.options = { delayUs: 1000, bitsPerS: 0, queueBytes: 100_000, loss: 0, mtuBytes: 65_535, ...options };
   }
 
   carry(bytes: number, deliver: () => void): void {
-    const { delayUs, bitsPerS, queueBytes, loss } = this.options;
+    const { delayUs, bitsPerS, queueBytes, loss, mtuBytes } = this.options;
     this.sent++;
-    if (this.isCut || this.rng.unit() < loss) {
+    if (this.isCut || bytes - ETHERNET_BYTES > mtuBytes || this.rng.unit() < loss) {
       this.lost++;
       return;
     }

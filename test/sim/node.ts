@@ -62,6 +62,8 @@ export class SimNode {
   readonly delivered: Uint8Array[] = [];
   onDelivered: (packet: Uint8Array) => void = (packet) => this.delivered.push(packet);
   isRunning = true;
+  /** The MTUs that the router has asked for, one after the other. */
+  readonly sizes: number[] = [];
   private readonly options: SimNodeOptions;
   private readonly arena: Uint8Array;
   private locals: Local[] = [];
@@ -89,7 +91,11 @@ export class SimNode {
         limits: LIMITS,
         ...(options.scheduler === undefined ? {} : { scheduler: options.scheduler }),
       },
-      { send: (plan) => this.send(plan), write: (plan) => this.write(plan) },
+      {
+        send: (plan) => this.send(plan),
+        write: (plan) => this.write(plan),
+        resize: (bytes) => this.sizes.push(bytes),
+      },
     );
     this.tick();
   }

@@ -41,7 +41,13 @@ export class TwoNodes {
       [this.b, 2, 1],
     ] as const) {
       node.setLocals(
-        links.map((_, i) => ({ socket: i, device: `l${i}`, address: ipv4(10, i, 0, own), port: 7000 })),
+        links.map((_, i) => ({
+          socket: i,
+          device: `l${i}`,
+          address: ipv4(10, i, 0, own),
+          port: 7000,
+          mtu: 1500,
+        })),
       );
       node.setPeers([
         {

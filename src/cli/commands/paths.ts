@@ -24,6 +24,7 @@ export function pathsText(views: readonly PathView[]): string {
     milliseconds(path.queuingUs),
     percent(path.loss),
     bitRate(path.deliveredBytesPerS),
+    path.mtuBytes === 0 ? UNKNOWN : path.mtuBytes.toFixed(0),
     path.weight.toFixed(0),
     percent(path.share),
     path.why ?? UNKNOWN,
@@ -39,11 +40,12 @@ export function pathsText(views: readonly PathView[]): string {
       "QUEUE",
       "LOSS",
       "RATE",
+      "MTU",
       "WEIGHT",
       "SHARE",
       "WHY",
     ],
     rows,
-    ["DELAY", "RTT", "QUEUE", "LOSS", "RATE", "WEIGHT", "SHARE"],
+    ["DELAY", "RTT", "QUEUE", "LOSS", "RATE", "MTU", "WEIGHT", "SHARE"],
   );
 }

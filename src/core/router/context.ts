@@ -61,6 +61,8 @@ export interface RouterOptions {
 export interface RouterIo {
   send(plan: Plan): void;
   write(plan: Plan): void;
+  /** The largest packet that fits through all paths that work is another one now: the MTU of the device. */
+  resize(packetBytes: number): void;
 }
 
 /** A socket on a local address. */
@@ -73,6 +75,8 @@ export interface Local {
   readonly port: number;
   /** How the line is to be used; without it, as any other. */
   readonly policy?: LinePolicy;
+  /** Of the device. */
+  readonly mtu: number;
 }
 
 /** A node that the user has named. */

@@ -20,6 +20,8 @@ const BODY_MAX_BYTES = 1200;
 const QUERY_BYTES = 400;
 /** So long is a probe: as its answer, which says where it came from. */
 export const PROBE_BYTES = 32;
+/** The same where the answer is to say what the device there can receive. */
+export const PROBE_MTU_BYTES = 37;
 
 /** Puts control packets into the plan: `begin`, fields through `body`, then one of the `send` methods. */
 export class ControlSender {
@@ -39,6 +41,11 @@ export class ControlSender {
     this.bodyAt = this.context.scratch;
     this.body.begin(this.context.view, this.bodyAt, this.bodyAt + maxBytes);
     return this.body;
+  }
+
+  /** Begins an answer to a question of so many bytes, which is not longer. */
+  beginAnswer(questionBytes: number): BodyWriter {
+    return this.begin(Math.min(questionBytes, BODY_MAX_BYTES));
   }
 
   /** Begins a query: who asks. */
@@ -62,7 +69,7 @@ export class ControlSender {
     port: number,
     queryBytes: number,
   ): boolean {
-    const body = this.begin(Math.min(queryBytes, BODY_MAX_BYTES));
+    const body = this.beginAnswer(queryBytes);
     this.introduce(nonceHigh, nonceLow);
     body.observed(from, fromAt, port);
     if (!body.complete || !this.tellAddresses()) return false;

@@ -1,6 +1,6 @@
 import { copyWords } from "../base/bytes.ts";
 import { DROP } from "../base/drop.ts";
-import { NONE, type NodeSlot, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
 import {
   TUN_RECORD_WORDS,
   VNET_CHECKSUM_OFFSET,
@@ -27,6 +27,7 @@ import { Flow } from "../wire/flow.ts";
 import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
 import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE } from "../wire/tcp.ts";
+import { TOO_BIG_MAX_BYTES, writeTooBig } from "../wire/too-big.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -36,6 +37,9 @@ import type { PathKeeper } from "./path-keeper.ts";
 /** These stand in the last segment of a super-packet only, CWR in the first. */
 const TCP_LAST_ONLY = TCP_FIN | TCP_PSH;
 
+/** Senders of packets that are too big are told no more often. */
+const REFUSAL_MS = 1;
+
 /** From the TUN device to the network: finds node, session and path, cuts super-packets into datagrams. */
 export class Outbound {
   private readonly context: Context;
@@ -43,6 +47,7 @@ export class Outbound {
   private readonly keeper: PathKeeper;
   private readonly flow = new Flow();
   private readonly key = new Int32Array(SESSION_KEY_WORDS);
+  private refusedMs = Number.NEGATIVE_INFINITY;
   private segments = 0;
   private segmentBytes = 0;
 
@@ -94,10 +99,17 @@ export class Outbound {
     }
     const carriedBytes =
       this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
-    const path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
+    let path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
     if (path === NONE) {
       drops.count(DROP[this.dispatch.isOverLimit ? "rate-limit" : "no-usable-path"], packetBytes);
       return;
+    }
+    if (carriedBytes > this.room(path)) {
+      path = this.fit(node, path, carriedBytes);
+      if (path === NONE) {
+        this.refuse(node, nowMs);
+        return;
+      }
     }
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
     const tcpFlags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
@@ -119,6 +131,50 @@ export class Outbound {
         nowMs,
       );
     }
+  }
+
+  /** The largest packet that fits through the path, or through all that it is to be copied to. */
+  private room(path: PathSlot): number {
+    const { roomBytes } = this.context.paths;
+    const { copies, copyCount } = this.dispatch;
+    let room = roomBytes[path]!;
+    for (let i = 0; i < copyCount; i++) room = Math.min(room, roomBytes[copies[i]!]!);
+    return room;
+  }
+
+  /**
+   * The path by which a packet goes that is larger than the path it was given has room for: TCP is cut into smaller
+   * segments, which its receiver takes as well; others go by a larger path, if there is one.
+   */
+  private fit(node: NodeSlot, path: PathSlot, carriedBytes: number): PathSlot | None {
+    const { flow } = this;
+    const headerBytes = flow.ipBytes + flow.transportBytes;
+    const segmentBytes = this.room(path) - headerBytes;
+    if (flow.protocol === PROTOCOL_TCP && flow.compactable && segmentBytes > 0) {
+      this.segmentBytes = segmentBytes;
+      this.segments = Math.ceil(flow.payloadBytes / segmentBytes);
+      return path;
+    }
+    const roomiest = this.context.paths.roomiest(node);
+    if (roomiest === NONE || this.context.paths.roomBytes[roomiest]! < carriedBytes) return NONE;
+    this.dispatch.copyCount = 0;
+    return roomiest;
+  }
+
+  /** The packet fits through no path; its sender learns how large one may be. */
+  private refuse(node: NodeSlot, nowMs: number): void {
+    const { context, flow } = this;
+    const { drops, paths, view, writer } = context;
+    drops.count(DROP["too-big"], flow.packetBytes);
+    const roomiest = paths.roomiest(node);
+    if (roomiest === NONE || nowMs - this.refusedMs < REFUSAL_MS) return;
+    this.refusedMs = nowMs;
+    context.reserve(1, TOO_BIG_MAX_BYTES);
+    const bytes = writeTooBig(view, context.scratch, flow.ipAt, flow.packetBytes, paths.roomBytes[roomiest]!);
+    if (bytes === 0) return;
+    writer.whole(context.scratch, bytes);
+    context.scratch += bytes;
+    context.write();
   }
 
   /** What the segmentation offload left to us; false where it makes no sense. */

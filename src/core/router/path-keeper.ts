@@ -12,9 +12,10 @@ import {
   KIND_PROBE_ANSWER,
   PATH_NONE,
 } from "../wire/control-block.ts";
-import { FIELD_TOKEN } from "../wire/control-body.ts";
+import { FIELD_MTU, FIELD_TOKEN } from "../wire/control-body.ts";
 import type { Context, Local } from "./context.ts";
-import { type ControlSender, PROBE_BYTES } from "./control-sender.ts";
+import { type ControlSender, PROBE_BYTES, PROBE_MTU_BYTES } from "./control-sender.ts";
+import { MtuSearch } from "./mtu-search.ts";
 import { PathMoves } from "./path-moves.ts";
 import { PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
 import { REPORT_BYTES, REPORT_US, Reporter } from "./reporter.ts";
@@ -54,6 +55,7 @@ export class PathKeeper {
   private readonly scheduler: Scheduler;
   private readonly sender: ControlSender;
   readonly moves: PathMoves;
+  private readonly mtu: MtuSearch;
   readonly reporter: Reporter;
   readonly states: PathStates;
   /** What was sent on a path of late may not have arrived: it is suspect, or goes. */
@@ -86,6 +88,7 @@ export class PathKeeper {
     this.scheduler = scheduler;
     this.sender = sender;
     this.moves = new PathMoves(context, sender);
+    this.mtu = new MtuSearch(context, sender);
     this.reporter = new Reporter(context, sender);
     this.reporter.onReported = (path) => this.noteReported(path);
     this.states = new PathStates(context.paths);
@@ -109,9 +112,11 @@ export class PathKeeper {
   setLocals(locals: readonly Local[], nowMs: number): void {
     const { context } = this;
     const { paths, nodes } = context;
-    const kept = new Set(locals.map((local) => local.socket));
     for (let slot = paths.slab.top - 1; slot >= 0; slot--) {
-      if (paths.slab.has(slot) && !kept.has(paths.socket[slot]!)) this.remove(slot as PathSlot, nowMs);
+      if (!paths.slab.has(slot)) continue;
+      const local = locals.find(({ socket }) => socket === paths.socket[slot]);
+      if (local === undefined) this.remove(slot as PathSlot, nowMs);
+      else this.mtu.setOwnBound(slot as PathSlot, local.mtu, nowMs);
     }
     context.locals = locals;
     for (let node = nodes.first(); node !== NONE; node = nodes.after(node)) this.addPaths(node, nowMs);
@@ -224,6 +229,7 @@ export class PathKeeper {
     this.context.policies.begin(path);
     this.pathDataMs[path] = Number.NEGATIVE_INFINITY;
     this.pathSinceMs[path] = Number.NEGATIVE_INFINITY;
+    this.mtu.begin(path, local.mtu);
     this.tokenHigh[path] = random() | 0;
     this.tokenLow[path] = random() | 0;
     this.intervalMs[path] = PROBE_MS;
@@ -273,12 +279,18 @@ export class PathKeeper {
     for (let slot = this.deadlines.pop(nowMs); slot !== NONE; slot = this.deadlines.pop(nowMs)) {
       this.handlePathTick(slot, nowMs, nowUs);
     }
+    this.mtu.handleTick(nowUs);
     if (nowMs >= this.watchMs) this.watch(nowMs, nowUs);
     this.reporter.send(nowUs);
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.deadlines.next(), this.watchMs, this.reporter.nextDeadlineUs() / 1000);
+    return Math.min(
+      this.deadlines.next(),
+      this.mtu.nextDeadlineMs(),
+      this.watchMs,
+      this.reporter.nextDeadlineUs() / 1000,
+    );
   }
 
   /** Whether one of the node's paths works. */
@@ -304,7 +316,8 @@ export class PathKeeper {
     port: number,
     nowUs: number,
   ): void {
-    this.answerProbe(path, block, reader, from, fromAt, port, nowUs);
+    const mtuBytes = this.answerProbe(path, block, reader, from, fromAt, port, nowUs);
+    if (mtuBytes > 0) this.mtu.setPeerBound(path, mtuBytes, nowUs / 1000);
     // The peer can reach us here: so may we it.
     if (this.states.of(path) !== PATH_READY && this.intervalMs[path]! > PROBE_MS) {
       this.intervalMs[path] = PROBE_MS;
@@ -312,7 +325,7 @@ export class PathKeeper {
     }
   }
 
-  /** Answers a probe to where it came from, where the answer is not longer than it. */
+  /** Answers a probe to where it came from, if the answer is not longer; returns the MTU that the probe tells, or 0. */
   answerProbe(
     path: PathSlot,
     block: Readonly<ControlBlock>,
@@ -321,24 +334,33 @@ export class PathKeeper {
     fromAt: number,
     port: number,
     nowUs: number,
-  ): void {
+  ): number {
     const { sender } = this;
-    if (block.userBytes < PROBE_BYTES) return;
+    let mtuBytes = 0;
+    if (block.userBytes < PROBE_BYTES) return mtuBytes;
+    const body = sender.beginAnswer(block.userBytes);
     while (reader.next()) {
-      if (reader.type !== FIELD_TOKEN) continue;
-      const body = sender.begin();
-      body.token(reader.high(), reader.low());
-      body.observed(from, fromAt, port);
-      sender.sendAs(KIND_PROBE_ANSWER, path, from, fromAt, port, nowUs);
+      if (reader.type === FIELD_TOKEN) body.token(reader.high(), reader.low());
+      else if (reader.type === FIELD_MTU) mtuBytes = reader.uint16();
     }
+    body.observed(from, fromAt, port);
+    body.mtu(this.mtu.ownBound(path));
+    sender.sendAs(KIND_PROBE_ANSWER, path, from, fromAt, port, nowUs);
+    return mtuBytes;
   }
 
   private handleAnswer(path: PathSlot, reader: BodyReader, nowUs: number): void {
+    let isOurs = false;
     while (reader.next()) {
-      if (reader.type !== FIELD_TOKEN) continue;
-      if (reader.high() !== this.tokenHigh[path] || reader.low() !== this.tokenLow[path]) return;
+      if (reader.type === FIELD_TOKEN) {
+        const [high, low] = [reader.high(), reader.low()];
+        isOurs = high === this.tokenHigh[path] && low === this.tokenLow[path];
+        if (!isOurs) this.mtu.handleAnswer(path, high, low, nowUs);
+      } else if (reader.type === FIELD_MTU) {
+        this.mtu.setPeerBound(path, reader.uint16(), nowUs / 1000);
+      }
     }
-    this.confirm(path, nowUs);
+    if (isOurs) this.confirm(path, nowUs);
   }
 
   /** A probe of the path was answered from its far end: there the node is. */
@@ -372,6 +394,7 @@ export class PathKeeper {
       return;
     }
     this.beat(path, nowUs);
+    this.mtu.look(path, nowUs);
     this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : BEAT_IDLE_MS * rarer));
   }
 
@@ -457,7 +480,8 @@ export class PathKeeper {
     this.probedMs[path] = nowMs;
     const body = this.sender.begin();
     body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
-    body.padTo(PROBE_BYTES);
+    body.mtu(this.mtu.ownBound(path));
+    body.padTo(PROBE_MTU_BYTES);
     this.sender.sendOn(KIND_PROBE, path, nowUs);
     // Where the peer is heard, a probe was merely lost.
     const isHeard = nowMs - paths.heardMs[path]! < SILENT_IDLE_MS;
@@ -483,6 +507,7 @@ export class PathKeeper {
   remove(path: PathSlot, nowMs: number): void {
     this.deadlines.cancel(path);
     this.moves.forget(path);
+    this.mtu.forget(path);
     this.noteReported(path);
     this.context.paths.setUse(path, USE_NO);
     this.onDoubt(path, nowMs * 1000);

@@ -38,6 +38,10 @@ export class Router {
   private readonly peering: Peering;
   private readonly outbound: Outbound;
   private readonly inbound: Inbound;
+  private readonly io: RouterIo;
+  /** The largest packet that fits through all paths that work, as it was last told, and `paths.changes` then. */
+  private packetBytes = 0;
+  private changes = 0;
 
   /** Bytes of arena that a router needs. */
   static arenaBytes(options: Pick<RouterOptions, "limits">): number {
@@ -45,6 +49,7 @@ export class Router {
   }
 
   constructor(arena: Uint8Array, options: RouterOptions, io: RouterIo) {
+    this.io = io;
     this.context = new Context(arena, options, io);
     this.layout = this.context.layout;
     const { paths } = this.context;
@@ -68,6 +73,7 @@ export class Router {
   setLocals(locals: readonly Local[], nowUs: number): void {
     this.context.policies.setLocals(locals, nowUs);
     this.peering.setLocals(locals, nowUs / 1000);
+    this.followPaths();
   }
 
   setPeers(peers: readonly PeerSpec[], nowUs: number): void {
@@ -86,6 +92,7 @@ export class Router {
   /** What the sockets have received, all at once so that it can be put in order. */
   handleNet(inputs: readonly NetInput[], nowUs: number): void {
     this.inbound.handle(inputs, nowUs);
+    this.followPaths();
   }
 
   handleTick(nowUs: number): void {
@@ -96,6 +103,7 @@ export class Router {
     this.context.policies.handleTick(nowMs);
     this.dispatch.handleTick(nowMs);
     for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
+    this.followPaths();
   }
 
   nextDeadlineUs(): number {
@@ -111,6 +119,17 @@ export class Router {
   /** Why a peer does not want us, one of REFUSAL_*; 0 as far as we know it does. */
   refusal(peer: string): number {
     return this.peering.refusal(peer);
+  }
+
+  /** Where the paths have changed, tells how large packets may be. While none works, they may be what they were. */
+  private followPaths(): void {
+    const { paths } = this.context;
+    if (paths.changes === this.changes) return;
+    this.changes = paths.changes;
+    const packetBytes = paths.smallestRoom();
+    if (packetBytes === this.packetBytes || packetBytes === 0) return;
+    this.packetBytes = packetBytes;
+    this.io.resize(packetBytes);
   }
 
   get nodes() {

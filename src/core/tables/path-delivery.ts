@@ -19,12 +19,12 @@ export class PathDelivery {
   readonly reports: Uint32Array;
   /** The highest path sequence number that has come in, as int32. */
   readonly highest: Int32Array;
+  /** Lost in all, as int32, and received in all, by the last report. */
+  readonly lost: Int32Array;
+  readonly bytes: Float64Array;
   // The last report.
   private readonly timestampUs: Int32Array;
   private readonly packets: Int32Array;
-  private readonly lost: Int32Array;
-  /** Received in all. */
-  readonly bytes: Float64Array;
 
   constructor(capacity: number) {
     this.rateBytesPerS = new Float64Array(capacity);

@@ -19,6 +19,8 @@ export interface PathReport {
   state: number;
   use: (typeof USE_NAMES)[number];
   weight: number;
+  /** The largest outer IP packet that gets through. */
+  mtuBytes: number;
   /** One way, with the clocks' difference taken out as far as it is known. */
   delayUs: number | undefined;
   queuingUs: number | undefined;
@@ -56,6 +58,7 @@ export function pathReport(paths: Paths, slot: PathSlot): PathReport {
     state: paths.state[slot]!,
     use: USE_NAMES[paths.useOf(slot)]!,
     weight: paths.weight[slot]!,
+    mtuBytes: paths.mtuBytes[slot]!,
     delayUs: isMeasured && !Number.isNaN(delayUs) ? delayUs : undefined,
     queuingUs: isMeasured ? delays.queuingUs[slot]! : undefined,
     queuingMaxUs: isMeasured ? delays.queuingMaxUs[slot]! : undefined,

@@ -2,7 +2,11 @@ import type { HashSeed } from "../base/hash.ts";
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { Slab } from "../base/slab.ts";
 import { WordMap } from "../base/word-map.ts";
-import { PATH_NONE } from "../wire/control-block.ts";
+import { isMappedIpv4 } from "../wire/address.ts";
+import { PATH_NONE, TRAILER_BYTES } from "../wire/control-block.ts";
+import { IPV4_MIN_BYTES } from "../wire/ipv4.ts";
+import { IPV6_BYTES } from "../wire/ipv6.ts";
+import { UDP_BYTES } from "../wire/udp.ts";
 import { PathArrivals } from "./path-arrivals.ts";
 import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
 import { PathDelivery } from "./path-delivery.ts";
@@ -77,9 +81,14 @@ export class Paths {
   readonly sentBytes: Float64Array;
   readonly sentMs: Float64Array;
   readonly heardMs: Float64Array;
+  /** The largest outer IP packet that gets through, and the largest packet of ours that it carries in the full form. */
+  readonly mtuBytes: Int32Array;
+  readonly roomBytes: Int32Array;
   /** Changes whenever the node's list of paths or the use of one of them does. By node slot. */
   readonly version: Uint32Array;
   refused = 0;
+  /** Changes whenever the use or the MTU of any path does. */
+  changes = 0;
 
   private readonly use: Uint8Array;
   private readonly ceiling: Uint8Array;
@@ -114,6 +123,8 @@ export class Paths {
     this.sentBytes = new Float64Array(capacity);
     this.sentMs = new Float64Array(capacity);
     this.heardMs = new Float64Array(capacity);
+    this.mtuBytes = new Int32Array(capacity);
+    this.roomBytes = new Int32Array(capacity);
     this.version = new Uint32Array(nodes);
     this.use = new Uint8Array(capacity);
     this.ceiling = new Uint8Array(capacity);
@@ -175,6 +186,8 @@ export class Paths {
     this.sentMs[slot] = Number.NEGATIVE_INFINITY;
     this.heardMs[slot] = Number.NEGATIVE_INFINITY;
     this.sequence[slot] = 0;
+    this.mtuBytes[slot] = 0;
+    this.roomBytes[slot] = 0;
     this.delays.reset(slot);
     this.arrivals.reset(slot);
     this.delivery.reset(slot);
@@ -260,6 +273,41 @@ export class Paths {
     if (this.ceiling[slot] === use) return;
     this.ceiling[slot] = use;
     this.noteUse(this.nodeOf(slot));
+  }
+
+  setMtu(slot: PathSlot, bytes: number): void {
+    if (this.mtuBytes[slot] === bytes) return;
+    this.mtuBytes[slot] = bytes;
+    this.roomBytes[slot] = bytes - this.overheadBytes(slot);
+    this.changes++;
+  }
+
+  /** The largest packet of ours that fits through every path that works; 0 where none does. */
+  smallestRoom(): number {
+    let smallest = 0;
+    for (let slot = 0; slot < this.slab.top; slot++) {
+      if (!this.slab.has(slot) || this.useOf(slot as PathSlot) === USE_NO) continue;
+      const room = this.roomBytes[slot]!;
+      if (smallest === 0 || room < smallest) smallest = room;
+    }
+    return smallest;
+  }
+
+  /** Of the paths over which the node's data may go, the one that takes the largest packets; NONE where there is none. */
+  roomiest(node: NodeSlot): PathSlot | None {
+    let best: PathSlot | None = NONE;
+    for (let i = 0; i < this.count(node); i++) {
+      const slot = this.at(node, i);
+      if (!this.isEligible(slot)) continue;
+      if (best === NONE || this.roomBytes[slot]! > this.roomBytes[best]!) best = slot;
+    }
+    return best;
+  }
+
+  /** What the path adds to a packet in the full form: the outer headers and the trailer. */
+  overheadBytes(slot: PathSlot): number {
+    const isIpv4 = isMappedIpv4(this.remotes, this.remoteAt(slot));
+    return (isIpv4 ? IPV4_MIN_BYTES : IPV6_BYTES) + UDP_BYTES + TRAILER_BYTES;
   }
 
   /** What data may use a path for. */
@@ -363,6 +411,7 @@ export class Paths {
     for (let i = 0; i < this.count(node); i++) best = Math.max(best, this.useOf(this.at(node, i)));
     this.bestUse[node] = best;
     this.version[node]!++;
+    this.changes++;
   }
 
   private clearPeerId(slot: PathSlot): void {

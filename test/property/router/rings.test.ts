@@ -32,7 +32,7 @@ class World {
       offloads: { checksum: true, tso: false, uso: false },
       limits: LIMITS,
     },
-    { send: () => {}, write: () => {} },
+    { send: () => {}, write: () => {}, resize: () => {} },
   );
   readonly written: Written[] = [];
   private readonly dataOf = new Int32Array(LAYOUT.slotsStart / LINE);

@@ -56,6 +56,7 @@ describe("tables", () => {
       loss: 0.001,
       deliveredBytesPerS: 4.75e6,
       weight: 670,
+      mtuBytes: 1500,
       share: 0.67,
     } as PathView;
     const down = {
@@ -82,6 +83,7 @@ describe("tables", () => {
       local: "",
       remote: "",
       state: "none",
+      mtuBytes: 0,
     } as const;
     const views = [
       path,
@@ -89,10 +91,10 @@ describe("tables", () => {
       { ...missing, why: "has no carrier" },
     ];
     expect(pathsText(views)).toBe(
-      `PEER    PATH         LOCAL → REMOTE            STATE           DELAY      RTT    QUEUE   LOSS         RATE  WEIGHT  SHARE  WHY
-office  l0/10.0.0.2  10.0.0.1 → 10.0.0.2:7000  ready         5.12 ms  10.2 ms  0.30 ms  0.1 %  38.0 Mbit/s     670   67 %  -
-office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        -        -    0 %      0 bit/s       0    0 %  silent for 12 s
--       wwan0        -                         none                -        -        -    0 %      0 bit/s       0    0 %  has no carrier
+      `PEER    PATH         LOCAL → REMOTE            STATE           DELAY      RTT    QUEUE   LOSS         RATE   MTU  WEIGHT  SHARE  WHY
+office  l0/10.0.0.2  10.0.0.1 → 10.0.0.2:7000  ready         5.12 ms  10.2 ms  0.30 ms  0.1 %  38.0 Mbit/s  1500     670   67 %  -
+office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        -        -    0 %      0 bit/s  1500       0    0 %  silent for 12 s
+-       wwan0        -                         none                -        -        -    0 %      0 bit/s     -       0    0 %  has no carrier
 `,
     );
     expect(pathsText([])).toBe("there are no paths: no peer has been heard\n");

@@ -7,12 +7,12 @@ import {
   type HostAddress,
   selectAddresses,
 } from "../../../src/daemon/interfaces.ts";
-import { tunMtu } from "../../../src/daemon/mtu.ts";
+import { possibleMtu, tunMtu } from "../../../src/daemon/mtu.ts";
 import { familyOf, formatAddress, parseAddress } from "../../../src/io/address.ts";
 
-function at(device: string, text: string, rank = 0): HostAddress {
+function at(device: string, text: string, rank = 0, mtu = 1500): HostAddress {
   const address = parseAddress(text);
-  return { device, address, family: familyOf(address), internal: device === "lo", index: 1, rank };
+  return { device, address, family: familyOf(address), internal: device === "lo", index: 1, mtu, rank };
 }
 
 const HOST = [
@@ -109,15 +109,17 @@ wwan0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 });
 
 it("the TUN device's packets fit through every line", () => {
-  const mtus = new Map([
-    ["eth0", 1500],
-    ["ppp0", 1492],
-    ["lo", 65_536],
+  const line = (text: string, mtu: number) => at("eth0", text, 0, mtu);
+  expect(tunMtu([line("192.0.2.1", 1500)])).toBe(1443);
+  expect(tunMtu([line("192.0.2.1", 1500), line("2001:db8::1", 1500)])).toBe(1423);
+  expect(tunMtu([line("192.0.2.1", 1500), line("198.51.100.1", 1492)])).toBe(1435);
+  expect(tunMtu([line("127.0.0.1", 65_536)])).toBe(65_000);
+  expect(tunMtu([])).toBe(1423);
+});
+
+it("the TUN device never has an MTU with which the kernel takes IPv6 from it", () => {
+  expect([1443, 1203, 500, 65_500].map((bytes) => possibleMtu(bytes, true))).toEqual([
+    1443, 1280, 1280, 65_000,
   ]);
-  const mtu = (...addresses: HostAddress[]) => tunMtu(addresses, (device) => mtus.get(device)!);
-  expect(mtu(at("eth0", "192.0.2.1"))).toBe(1443);
-  expect(mtu(at("eth0", "192.0.2.1"), at("eth0", "2001:db8::1"))).toBe(1423);
-  expect(mtu(at("eth0", "192.0.2.1"), at("ppp0", "198.51.100.1"))).toBe(1435);
-  expect(mtu(at("lo", "127.0.0.1"))).toBe(65_000);
-  expect(mtu()).toBe(1423);
+  expect([1203, 500].map((bytes) => possibleMtu(bytes, false))).toEqual([1203, 576]);
 });

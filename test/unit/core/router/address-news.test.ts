@@ -10,6 +10,7 @@ const local = (link: number, end = 1) => ({
   device: `l${link}`,
   address: ipv4(10, link, 0, end),
   port: 7000,
+  mtu: 1500,
 });
 
 const up = (...links: LinkOptions[]) => {

@@ -95,8 +95,8 @@ describe("paths and NATs", () => {
   it("two lines that exchange their ports at one NAT exchange their paths' ends", () => {
     const nodes = up({ nat: {}, delayUs: 5_000 });
     nodes.a.setLocals([
-      { socket: 0, device: "l0", address: ipv4(10, 0, 0, 1), port: 7000 },
-      { socket: 0x100, device: "l0", address: ipv4(10, 0, 0, 4), port: 7000 },
+      { socket: 0, device: "l0", address: ipv4(10, 0, 0, 1), port: 7000, mtu: 1500 },
+      { socket: 0x100, device: "l0", address: ipv4(10, 0, 0, 4), port: 7000, mtu: 1500 },
     ]);
     stream(nodes, 2);
     const before = hidden(nodes.b);

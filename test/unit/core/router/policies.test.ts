@@ -40,6 +40,7 @@ class World {
         device: `l${i}`,
         address: ipv4(10, i, 0, 1),
         port: 7000,
+        mtu: 1500,
         policy: { ...NORMAL, ...policies[i] },
       })),
     );

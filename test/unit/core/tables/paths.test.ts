@@ -229,6 +229,8 @@ describe("the report of a path", () => {
     paths.handleSent(slot, 2, 200, 0);
     paths.arrivals.handlePacket(slot, 0, 50);
     paths.arrivals.handlePacket(slot, 2, 50);
+    paths.setMtu(slot, 1500);
+    expect([paths.roomBytes[slot], paths.smallestRoom(), paths.roomiest(A)]).toEqual([1443, 1443, slot]);
     expect(pathReports(paths)).toEqual([
       {
         slot,
@@ -242,6 +244,7 @@ describe("the report of a path", () => {
         port: 7000,
         state: 0,
         use: "yes",
+        mtuBytes: 1500,
         weight: 0,
         delayUs: undefined,
         queuingUs: undefined,

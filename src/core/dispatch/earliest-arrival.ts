@@ -11,8 +11,10 @@ const INTERVAL_MS = 100;
 const SMOOTHING = 0.25;
 /** A path with such a queue has enough to do; it takes no more before the others have as much. */
 const ENOUGH_US = 5_000;
-/** A path whose queue is this part of what it loses packets at takes no more either. */
-const FILLING_PART = 0.5;
+/** It is full with this part of the queue that it loses packets at, if that is less. */
+const ENOUGH_PART = 0.4;
+/** A queue that would be so long a part of that takes no more before the others have enough. */
+const FILLING_PART = 0.6;
 
 /**
  * Sends packets where they arrive first, by the queues that PathQueues predicts.
@@ -49,9 +51,9 @@ export class EarliestArrival implements Scheduler {
     return this.byNode.of(node);
   }
 
-  next(choice: PathChoice, packets: number, nowUs: number): PathSlot {
+  next(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot {
     const { node } = choice;
-    const path = this.choose(choice, nowUs);
+    const path = this.choose(choice, bytes, nowUs);
     this.sentPackets[path] = this.sentPackets[path]! + packets;
     if (this.isBusy[node] === 0) {
       this.isBusy[node] = 1;
@@ -75,13 +77,14 @@ export class EarliestArrival implements Scheduler {
     return this.busyCount === 0 ? Number.POSITIVE_INFINITY : this.nextMs;
   }
 
-  private choose(choice: PathChoice, nowUs: number): PathSlot {
+  private choose(choice: PathChoice, bytes: number, nowUs: number): PathSlot {
     const { paths } = this;
     const { queues } = paths;
     const { node, weights } = choice;
     let first: PathSlot | None = NONE;
     let firstUs = Number.POSITIVE_INFINITY;
     let firstQueueUs = 0;
+    let firstEndUs = 0;
     let idle: PathSlot | None = NONE;
     let idleUs = Number.POSITIVE_INFINITY;
     let any: PathSlot | None = NONE;
@@ -94,26 +97,34 @@ export class EarliestArrival implements Scheduler {
       // Where no delay is known yet, a heartbeat will tell it soon.
       if (Number.isNaN(floorUs)) continue;
       const queueUs = queues.queueUs(path, nowUs);
-      const arrivalUs = floorUs + queueUs;
+      const lastsUs = (bytes * 1e6) / queues.rateBytesPerS[path]!;
+      const arrivalUs = floorUs + queueUs + lastsUs;
       if (arrivalUs < firstUs) {
         first = path;
         firstUs = arrivalUs;
         firstQueueUs = queueUs;
+        firstEndUs = queueUs + lastsUs;
       }
-      if (queueUs <= ENOUGH_US && arrivalUs < idleUs) {
+      if (queueUs <= this.enoughUs(path) && arrivalUs < idleUs) {
         idle = path;
         idleUs = arrivalUs;
       }
     }
     if (first === NONE) return any as PathSlot;
-    const isStanding = queues.isStanding(first, ENOUGH_US, nowUs);
-    const isFilling = firstQueueUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
-    if (firstQueueUs <= ENOUGH_US || !(isStanding || isFilling)) return first;
-    return idle === NONE ? this.emptiest(choice, nowUs) : idle;
+    const enoughUs = this.enoughUs(first);
+    const isStanding = queues.isStanding(first, enoughUs, nowUs);
+    const isFilling = firstEndUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
+    if (firstQueueUs <= enoughUs || !(isStanding || isFilling)) return first;
+    return idle === NONE ? this.emptiest(choice, bytes, nowUs) : idle;
+  }
+
+  private enoughUs(path: PathSlot): number {
+    const lossUs = this.paths.queues.lossUs[path]!;
+    return lossUs > 0 ? Math.min(ENOUGH_US, ENOUGH_PART * lossUs) : ENOUGH_US;
   }
 
   /** The path whose queue is the smallest part of what it can hold. */
-  private emptiest(choice: PathChoice, nowUs: number): PathSlot {
+  private emptiest(choice: PathChoice, bytes: number, nowUs: number): PathSlot {
     const { paths } = this;
     const { queues } = paths;
     const { node, weights } = choice;
@@ -129,7 +140,8 @@ export class EarliestArrival implements Scheduler {
       const path = paths.at(node, place);
       if (weights[place] === 0 || Number.isNaN(queues.floorUs[path]!)) continue;
       const holdsUs = queues.lossUs[path]! || (leastUs < Number.POSITIVE_INFINITY ? leastUs : 1);
-      const part = queues.queueUs(path, nowUs) / holdsUs;
+      const endUs = queues.queueUs(path, nowUs) + (bytes * 1e6) / queues.rateBytesPerS[path]!;
+      const part = endUs / holdsUs;
       if (best !== NONE && part >= bestPart) continue;
       best = path;
       bestPart = part;

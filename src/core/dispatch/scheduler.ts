@@ -15,6 +15,9 @@ export interface Scheduler {
   weights(node: NodeSlot): Float64Array;
   /** What was at hand together has been dispatched. */
   beginTurn(): void;
-  /** The path for `packets` packets of one session that are at hand together: one of those to which `choice` gives a weight. */
-  next(choice: PathChoice, packets: number, nowUs: number): PathSlot;
+  /**
+   * The path for `packets` packets of one session that are at hand together, `bytes` bytes in all: one of those to which
+   * `choice` gives a weight.
+   */
+  next(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot;
 }

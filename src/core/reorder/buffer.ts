@@ -9,6 +9,8 @@ export interface ReorderOwner {
    * was sent before it and has not come will not come.
    */
   evidence(session: number): number;
+  /** How long that is waited for nonetheless, in µs, because it may be sent again; the first few times in a while. */
+  patienceUs(session: number): number;
   /** How long a packet may be held, in µs: the spread of the session's paths and a margin. */
   holdUs(session: number): number;
 }
@@ -25,6 +27,9 @@ export interface ReorderCounters {
 }
 
 const NONE = -1;
+/** So many gaps are waited for that every path has passed; half of them are forgotten in this time. */
+const WAITS_MAX = 4;
+const WAITS_HALF_US = 500_000;
 
 /**
  * Out-of-order packets (paper §4.2), by session: a sorted list of copies for each session with a gap, so that one
@@ -68,6 +73,10 @@ export class ReorderBuffer {
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly count: Int32Array;
+  /** The packet in front of which a gap is waited for that every path has passed, how often that was, and when last. */
+  private readonly patientBlock: Int32Array;
+  private readonly waits: Float32Array;
+  private readonly waitedUs: Float64Array;
   private readonly waitingIndex: Int32Array;
   private readonly waiting: Int32Array;
   private waitingCount = 0;
@@ -102,6 +111,9 @@ export class ReorderBuffer {
     this.first = new Int32Array(sessions).fill(NONE);
     this.last = new Int32Array(sessions).fill(NONE);
     this.count = new Int32Array(sessions);
+    this.patientBlock = new Int32Array(sessions).fill(NONE);
+    this.waits = new Float32Array(sessions);
+    this.waitedUs = new Float64Array(sessions);
     this.waitingIndex = new Int32Array(sessions).fill(NONE);
     this.waiting = new Int32Array(Math.min(sessions, blocks));
   }
@@ -116,6 +128,7 @@ export class ReorderBuffer {
     for (let block = this.first[session]!; block !== NONE; block = this.next[block]!) this.retire(block);
     this.empty(session);
     this.known[session] = 0;
+    this.waits[session] = 0;
   }
 
   /** The number that the session's next packet must have; what it still holds is handed on first. */
@@ -166,14 +179,19 @@ export class ReorderBuffer {
     }
   }
 
-  /** Gives up the gaps that every path has passed; after each batch of received packets. */
-  handleEvidence(): void {
+  /**
+   * Gives up the gaps that every path has passed; after each batch of received packets. What is sent again may still
+   * come, and where that is rare it is worth waiting for. Where it is not, waiting again and again would stop the
+   * sender, whose TCP has learned by then to bear late packets.
+   */
+  handleEvidence(nowUs: number): void {
     for (let i = this.waitingCount - 1; i >= 0; i--) {
       const session = this.waiting[i]!;
       const evidence = this.owner.evidence(session);
       while (this.count[session]! > 0) {
         const block = this.first[session]!;
         if (((evidence - this.timestamp[block]!) | 0) < 0) break;
+        if (nowUs < this.patientUntilUs(session, block, nowUs)) break;
         this.counters.byEvidence++;
         this.giveUp(session);
       }
@@ -194,13 +212,26 @@ export class ReorderBuffer {
     }
   }
 
-  /** When `handleTime` has something to do; Infinity where nothing waits. */
+  /** Until when the gap in front of a session's first packet, which every path has passed, is waited for. */
+  private patientUntilUs(session: number, block: number, nowUs: number): number {
+    if (this.patientBlock[session] !== block) {
+      this.patientBlock[session] = block;
+      const waits = this.waits[session]! * 2 ** (-(nowUs - this.waitedUs[session]!) / WAITS_HALF_US);
+      this.waits[session] = waits + 1;
+      this.waitedUs[session] = nowUs;
+    }
+    return this.waits[session]! > WAITS_MAX ? 0 : this.heldUs[block]! + this.owner.patienceUs(session);
+  }
+
+  /** When `handleEvidence` or `handleTime` has something to do; Infinity where nothing waits. */
   nextDeadlineUs(): number {
     let deadlineUs = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.waitingCount; i++) {
       const session = this.waiting[i]!;
-      const at = this.heldUs[this.first[session]!]! + this.owner.holdUs(session);
-      if (at < deadlineUs) deadlineUs = at;
+      const block = this.first[session]!;
+      const isPassed = this.patientBlock[session] === block;
+      const waitUs = isPassed ? this.owner.patienceUs(session) : this.owner.holdUs(session);
+      deadlineUs = Math.min(deadlineUs, this.heldUs[block]! + waitUs);
     }
     return deadlineUs;
   }
@@ -275,6 +306,7 @@ export class ReorderBuffer {
   }
 
   private giveUp(session: number): void {
+    this.patientBlock[session] = NONE;
     this.expected[session] = this.start[this.first[session]!]!;
     this.releaseConsecutive(session);
   }

@@ -66,7 +66,7 @@ export class Dispatch {
     nowUs: number,
   ): PathSlot | None {
     const choice = this.choiceOf(node, session, flow, packets, packetBytes);
-    const path = this.pathOf(choice, packets, nowUs);
+    const path = this.pathOf(choice, packets, packets * packetBytes, nowUs);
     this.isOverLimit = false;
     const { limits } = this.context.paths;
     return path === NONE || !limits.inUse ? path : this.withinLimits(choice, path, nowUs);
@@ -84,11 +84,11 @@ export class Dispatch {
     return this.modes.choice(node, rule >= 0 ? this.rules.mode[rule]! : 0);
   }
 
-  private pathOf(choice: PathChoice, packets: number, nowUs: number): PathSlot | None {
+  private pathOf(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot | None {
     this.copyCount = 0;
     switch (choice.kind) {
       case CHOICE_SPREAD:
-        return this.scheduler.next(choice, packets, nowUs);
+        return this.scheduler.next(choice, packets, bytes, nowUs);
       case CHOICE_SINGLE:
         return choice.path;
       case CHOICE_COPIES:

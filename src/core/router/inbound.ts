@@ -88,6 +88,7 @@ export class Inbound {
           this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes),
         evidence: (session) =>
           this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
+        patienceUs: (session) => this.spread.repairUs(context.sessions.node(session as SessionSlot)),
         holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
       },
       context.layout.held,
@@ -108,7 +109,7 @@ export class Inbound {
       this.handleMessage(inputs[input]!, this.handed[input]!);
       this.handed[input] = this.handed[input]! + 1;
     }
-    this.reorder.handleEvidence();
+    this.reorder.handleEvidence(nowUs);
     this.context.write();
     this.peering.keeper.reporter.send(nowUs);
     this.peering.repair.handleTick(nowUs);
@@ -117,6 +118,7 @@ export class Inbound {
 
   handleTick(nowUs: number): void {
     this.nowUs = nowUs;
+    this.reorder.handleEvidence(nowUs);
     this.reorder.handleTime(nowUs);
     this.context.write();
   }

@@ -19,8 +19,9 @@ const TRIES_MAX = 4;
 /** What may be sent again: this part of what is sent, and so much at once. */
 const BUDGET_PART = 0.25;
 const BUDGET_MAX_BYTES = 1 << 20;
-/** A path with a shorter queue has room. */
-const ROOM_US = 5_000;
+/** A path with a shorter queue has room, which is to be used within so long. */
+const ROOM_US = 3_000;
+const ROOM_PATIENCE_US = 500_000;
 /** A session's sender is told of congestion once in this many round trips. */
 const SIGNAL_RTTS = 1.5;
 const SIGNAL_MIN_US = 50_000;
@@ -73,6 +74,8 @@ export class Repair {
   private gaps = 0;
   /** By session: when its sender was last told of congestion. */
   private readonly signalledUs: Float64Array;
+  /** By node: since when losses have been put down to a path that is not used as it could be. */
+  private readonly roomUs: Float64Array;
   private budgetBytes = BUDGET_MAX_BYTES;
   private budgetSentBytes = 0;
   /** Runs of failed paths that are to be sent again, [doubtfulAt, doubtfulEnd), and the segment that is next. */
@@ -84,6 +87,7 @@ export class Repair {
   constructor(context: Context, sender: ControlSender) {
     this.context = context;
     this.sender = sender;
+    this.roomUs = new Float64Array(context.limits.nodes);
     this.signalledUs = new Float64Array(context.limits.sessions);
   }
 
@@ -229,8 +233,10 @@ export class Repair {
     const at = history.at(run);
     const path = history.path[at]! as PathSlot;
     const session = history.sessionOf(run);
-    const isFull = paths.queues.handleLoss(path, history.queueUs[at]!);
-    const isCongestion = isFull && !this.hasRoom(paths.nodeOf(path), nowUs);
+    const ahead = segment * (history.segmentBytes[at]! + history.headerBytes[at]!);
+    const queueUs = history.queueUs[at]! + (ahead * 1e6) / paths.queues.rateBytesPerS[path]!;
+    const isFull = paths.queues.handleLoss(path, queueUs);
+    const isCongestion = isFull && !this.mayUseRoom(paths.nodeOf(path), nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && nowUs - this.signalledUs[session]! > epochUs) {
       this.signalledUs[session] = nowUs;
@@ -245,14 +251,19 @@ export class Repair {
     }
   }
 
-  /** Whether one of the node's paths could carry more: then a loss on another one is no reason to send less. */
-  private hasRoom(node: NodeSlot, nowUs: number): boolean {
+  /**
+   * Whether one of the node's paths could carry more: then a loss on another one is no reason to send less, as long as
+   * that helps.
+   */
+  private mayUseRoom(node: NodeSlot, nowUs: number): boolean {
     const { paths } = this.context;
+    let hasRoom = false;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (paths.isEligible(path) && paths.queues.queueUs(path, nowUs) < ROOM_US) return true;
+      if (paths.isEligible(path) && paths.queues.queueUs(path, nowUs) < ROOM_US) hasRoom = true;
     }
-    return false;
+    if (!hasRoom || nowUs - this.roomUs[node]! > 2 * ROOM_PATIENCE_US) this.roomUs[node] = nowUs;
+    return hasRoom && nowUs - this.roomUs[node]! < ROOM_PATIENCE_US;
   }
 
   /** Whether a run's session is still there. */

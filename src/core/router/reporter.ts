@@ -9,9 +9,9 @@ import type { ControlSender } from "./control-sender.ts";
 /** While data comes in on a path, its sender is told after so long, and so many bytes. */
 export const REPORT_US = 25_000;
 export const REPORT_BYTES = 1024;
-/** More often at first, so that its sender learns soon how fast the path is. */
-const FIRST_REPORT_US = 5_000;
-const FIRST_BYTES = 2 << 20;
+/** And after so long, if that was much: the shorter the time, the shorter the queue that shows how fast a path is. */
+const SOON_US = 8_000;
+const SOON_BYTES = 8192;
 
 /**
  * What the two nodes tell each other of what has arrived: totals, losses and delay of each path. With every heartbeat,
@@ -52,14 +52,18 @@ export class Reporter {
   /** A packet has come in on a path; `isData` where it was none of the router's own. */
   noteArrival(path: PathSlot, arrivedUs: number, nowUs: number, isData: boolean): void {
     this.arrivedUs[path] = arrivedUs;
-    if (!isData || this.isDue[path] === 1) return;
-    const bytes = this.context.paths.arrivals.bytes[path]!;
-    if (bytes - this.reportedBytes[path]! < REPORT_BYTES) return;
-    const intervalUs = bytes < FIRST_BYTES ? FIRST_REPORT_US : REPORT_US;
-    this.isDue[path] = 1;
-    this.due[this.dueCount++] = path;
-    this.dueUs[path] = Math.max(this.reportedUs[path]! + intervalUs, nowUs);
-    this.nextUs = Math.min(this.nextUs, this.dueUs[path]!);
+    if (!isData) return;
+    const bytes = this.context.paths.arrivals.bytes[path]! - this.reportedBytes[path]!;
+    if (bytes < REPORT_BYTES) return;
+    const dueUs = Math.max(this.reportedUs[path]! + (bytes < SOON_BYTES ? REPORT_US : SOON_US), nowUs);
+    if (this.isDue[path] === 0) {
+      this.isDue[path] = 1;
+      this.due[this.dueCount++] = path;
+    } else if (dueUs >= this.dueUs[path]!) {
+      return;
+    }
+    this.dueUs[path] = dueUs;
+    this.nextUs = Math.min(this.nextUs, dueUs);
   }
 
   /** Sends the reports that are due by now, each by the path that is there first. */
@@ -140,7 +144,7 @@ export class Reporter {
     if (block.feedbackPath !== id[path] || echo.timestampUs === this.echoedUs[path] || sinceUs < 0) return;
     this.echoedUs[path] = echo.timestampUs;
     queues.handleDelay(path, delays.sampleUs[path]!, nowUs - sinceUs, nowUs);
-    queues.handleReceived(path, delivery.bytes[path]!, nowUs);
+    queues.handleReceived(path, delivery.bytes[path]!);
   }
 
   /** Of the paths that work, the one with the shortest round trip. */

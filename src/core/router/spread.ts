@@ -6,6 +6,9 @@ const ACTIVE_US = 200_000;
 /** On top of the spread between the paths. */
 const MARGIN_US = 5_000;
 const HOLD_MAX_US = 250_000;
+/** A request and its answer take a round trip on the fastest path, and wait for their turn at both ends. */
+const REPAIR_RTTS = 1.25;
+const REPAIR_MARGIN_US = 8_000;
 const SMOOTHING = 1 / 16;
 
 /**
@@ -72,5 +75,18 @@ export class Spread {
     }
     const spreadUs = slowestUs > fastestUs ? slowestUs - fastestUs : 0;
     return Math.min(HOLD_MAX_US, spreadUs + 4 * deviationUs + MARGIN_US);
+  }
+
+  /** How long it takes to have a lost packet sent again. */
+  repairUs(node: NodeSlot): number {
+    const { paths } = this.context;
+    const { rttUs } = paths.delays;
+    let shortestUs = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (paths.isEligible(path) && rttUs[path]! > 0) shortestUs = Math.min(shortestUs, rttUs[path]!);
+    }
+    if (shortestUs === Number.POSITIVE_INFINITY) return 0;
+    return Math.min(REPAIR_RTTS * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
   }
 }

@@ -11,17 +11,22 @@ const LONGEST_US = 5_000_000;
 const GAIN = 0.5;
 /** The floor is the lowest delay of one to two of these. */
 const FLOOR_US = 30_000_000;
-/** The rate is the highest of the intervals of so long at least, in one to two of these; longer ones were idle. */
-const INTERVAL_MIN_US = 20_000;
+/**
+ * The rate is an average over intervals of so long at least; longer ones than the last were idle. What shows that a rate
+ * is too low must not be a matter of when the peer looked.
+ */
+const INTERVAL_MIN_US = 10_000;
+const IDLE_INTERVAL_MIN_US = 50_000;
 const FIRST_INTERVAL_US = 4_000;
-const FIRST_BYTES = 12_000;
 const INTERVAL_MAX_US = 1_000_000;
-const RATE_US = 1_000_000;
+const RATE_GAIN = 0.2;
 /** By how much a rate grows that has proved too low for so long. */
 const RAISE = 1.5;
 const COMPARE_US = 200_000;
-/** A path had something to do all the time if every packet waited for so long. */
-const BUSY_US = 5_000;
+/** What has lost packets was full at some time: good enough for a first rate. */
+const FULL = 2;
+/** A queue that is shorter is none. */
+const SHORT_US = 5_000;
 /** Whether a queue stands is judged by its average over about this time. */
 const STANDING_US = 100_000;
 /** A queue stands no more when its average is this part of what made it one. */
@@ -29,7 +34,7 @@ const LEAVING_PART = 0.1;
 const LOSS_SMOOTHING = 0.25;
 /** A queue is long if it is this part of the longest of late. */
 const LONG_PART = 0.7;
-const LONG_MIN_US = 6_000;
+const LONG_MIN_US = 3_000;
 /** A queue is full if a long one loses so many times what a short one does, and such a part of its packets. */
 const FULL_TIMES = 2;
 const FULL_LOSS = 0.003;
@@ -68,7 +73,6 @@ export class PathQueues {
   private readonly longestSinceUs: Float64Array;
   /** The last measurement, the lowest in this time of the rate, and when its packet came in, by a clock of its own. */
   private readonly measuredUs: Float64Array;
-  private readonly lowMeasuredUs: Float64Array;
   private readonly arrivedUs: Float64Array;
   private readonly comparedUs: Float64Array;
   private readonly highExpectedUs: Float64Array;
@@ -76,13 +80,15 @@ export class PathQueues {
   /** What had been received at the start of this interval, and when that was. */
   private readonly countedBytes: Float64Array;
   private readonly countedUs: Float64Array;
+  private readonly lastMeasuredUs: Float64Array;
+  private readonly sentUs: Float64Array;
+  private readonly busy: Uint8Array;
+  private readonly lastSentUs: Float64Array;
   /** Packets sent and lost while the queue was short, and while it was long. */
   private readonly sentShort: Float64Array;
   private readonly sentLong: Float64Array;
   private readonly lostShort: Float64Array;
   private readonly lostLong: Float64Array;
-  private readonly newRate: Float64Array;
-  private readonly ratedUs: Float64Array;
   // Moments, MOMENTS for each path.
   private readonly momentUs: Float64Array;
   private readonly momentQueue: Float64Array;
@@ -109,19 +115,20 @@ export class PathQueues {
     this.newLongestUs = new Float64Array(capacity);
     this.longestSinceUs = new Float64Array(capacity);
     this.measuredUs = new Float64Array(capacity);
-    this.lowMeasuredUs = new Float64Array(capacity);
     this.arrivedUs = new Float64Array(capacity);
     this.comparedUs = new Float64Array(capacity);
     this.highExpectedUs = new Float64Array(capacity);
     this.highMeasuredUs = new Float64Array(capacity);
     this.countedBytes = new Float64Array(capacity);
     this.countedUs = new Float64Array(capacity);
+    this.lastMeasuredUs = new Float64Array(capacity);
+    this.sentUs = new Float64Array(capacity);
+    this.busy = new Uint8Array(capacity);
+    this.lastSentUs = new Float64Array(capacity);
     this.sentShort = new Float64Array(capacity);
     this.sentLong = new Float64Array(capacity);
     this.lostShort = new Float64Array(capacity);
     this.lostLong = new Float64Array(capacity);
-    this.newRate = new Float64Array(capacity);
-    this.ratedUs = new Float64Array(capacity);
     this.momentUs = new Float64Array(capacity * MOMENTS);
     this.momentQueue = new Float64Array(capacity * MOMENTS);
     this.momentCorrected = new Float64Array(capacity * MOMENTS);
@@ -145,19 +152,20 @@ export class PathQueues {
     this.newLongestUs[slot] = 0;
     this.longestSinceUs[slot] = 0;
     this.measuredUs[slot] = 0;
-    this.lowMeasuredUs[slot] = Number.POSITIVE_INFINITY;
     this.arrivedUs[slot] = 0;
     this.comparedUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.highMeasuredUs[slot] = 0;
+    this.lastMeasuredUs[slot] = 0;
+    this.sentUs[slot] = 0;
+    this.busy[slot] = 0;
+    this.lastSentUs[slot] = 0;
     this.countedBytes[slot] = 0;
     this.countedUs[slot] = Number.NEGATIVE_INFINITY;
     this.sentShort[slot] = 0;
     this.sentLong[slot] = 0;
     this.lostShort[slot] = 0;
     this.lostLong[slot] = 0;
-    this.newRate[slot] = 0;
-    this.ratedUs[slot] = 0;
     this.momentUs.fill(Number.NEGATIVE_INFINITY, slot * MOMENTS, (slot + 1) * MOMENTS);
     this.newest[slot] = 0;
   }
@@ -184,10 +192,10 @@ export class PathQueues {
 
   handleSent(slot: PathSlot, packets: number, bytes: number, nowUs: number): void {
     const left = this.queueUs(slot, nowUs);
-    const sent = this.isLong(slot, left) ? this.sentLong : this.sentShort;
-    sent[slot] = sent[slot]! + packets;
     this.noteQueue(slot, left, nowUs);
     const queue = Math.min(left + (bytes * 1e6) / this.rateBytesPerS[slot]!, QUEUE_MAX_US);
+    const sent = this.isLong(slot, (left + queue) / 2) ? this.sentLong : this.sentShort;
+    sent[slot] = sent[slot]! + packets;
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
     const spacingUs = Math.max(MOMENTS_MIN_US, this.rttUs[slot]! * MOMENTS_RTTS) / MOMENTS;
@@ -204,10 +212,10 @@ export class PathQueues {
   handleDelay(slot: PathSlot, delayUs: number, sentUs: number, nowUs: number): void {
     this.noteFloor(slot, delayUs, nowUs);
     this.arrivedUs[slot] = sentUs + delayUs;
+    this.sentUs[slot] = sentUs;
     const measured = delayUs - this.floorUs[slot]!;
     this.measuredUs[slot] = measured;
     this.noteLongest(slot, measured, nowUs);
-    if (measured < this.lowMeasuredUs[slot]!) this.lowMeasuredUs[slot] = measured;
     const expected = this.expected(slot, sentUs, nowUs);
     const error = measured - expected;
     this.compare(slot, measured, expected, nowUs);
@@ -219,33 +227,32 @@ export class PathQueues {
   }
 
   /**
-   * The peer had received `bytes` bytes on the path in all when the packet of the last `handleDelay` came in. What comes
-   * in within a while is what the path carries, or less: the most of late is what it carries.
+   * The peer had received `bytes` bytes on the path in all when the packet of the last `handleDelay` came in. What came in
+   * since the one before is what the path carries, if it had something to do all the time: if no longer passed from one
+   * packet to the other than the first one had to wait. Otherwise the path carries that much at least.
    */
-  handleReceived(slot: PathSlot, bytes: number, nowUs: number): void {
+  handleReceived(slot: PathSlot, bytes: number): void {
+    const { measuredUs, sentUs, busy } = this;
+    const isIdle = sentUs[slot]! - this.lastSentUs[slot]! > this.lastMeasuredUs[slot]!;
+    if (isIdle && busy[slot] !== FULL) busy[slot] = 0;
+    this.lastSentUs[slot] = sentUs[slot]!;
+    this.lastMeasuredUs[slot] = measuredUs[slot]!;
     const arrivedUs = this.arrivedUs[slot]!;
     const elapsedUs = arrivedUs - this.countedUs[slot]!;
     const isFirst = this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY;
-    if (elapsedUs < INTERVAL_MIN_US && !(isFirst && elapsedUs >= FIRST_INTERVAL_US)) return;
-    // A few packets show how fast they were sent, not how fast the path is.
-    if (isFirst && bytes - this.countedBytes[slot]! < FIRST_BYTES && elapsedUs < INTERVAL_MAX_US) return;
+    const wasBusy = busy[slot]! > 0;
+    if (elapsedUs < (isFirst ? FIRST_INTERVAL_US : wasBusy ? INTERVAL_MIN_US : IDLE_INTERVAL_MIN_US)) return;
     const rate = ((bytes - this.countedBytes[slot]!) * 1e6) / elapsedUs;
     this.countedBytes[slot] = bytes;
     this.countedUs[slot] = arrivedUs;
+    busy[slot] = 1;
     if (elapsedUs > INTERVAL_MAX_US || rate < 0) return;
-    const sinceUs = nowUs - this.ratedUs[slot]!;
-    if (sinceUs > RATE_US) {
-      // Only what had to wait all the time shows that the path has become slower.
-      if (this.lowMeasuredUs[slot]! > BUSY_US && sinceUs < 2 * RATE_US) {
-        this.rateBytesPerS[slot] = this.newRate[slot]!;
-      }
-      this.newRate[slot] = 0;
-      this.ratedUs[slot] = nowUs;
-      this.lowMeasuredUs[slot] = this.measuredUs[slot]!;
+    const known = this.rateBytesPerS[slot]!;
+    if (isFirst) {
+      if (wasBusy) this.rateBytesPerS[slot] = rate;
+    } else if (wasBusy || rate > known) {
+      this.rateBytesPerS[slot] = known + RATE_GAIN * (rate - known);
     }
-    if (isFirst && this.measuredUs[slot]! < BUSY_US) return;
-    if (rate > this.newRate[slot]!) this.newRate[slot] = rate;
-    if (isFirst || rate > this.rateBytesPerS[slot]!) this.rateBytesPerS[slot] = rate;
   }
 
   /**
@@ -259,6 +266,7 @@ export class PathQueues {
       this.forget(lostShort, sentShort, slot);
       return false;
     }
+    if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) this.busy[slot] = FULL;
     lostLong[slot] = lostLong[slot]! + 1;
     this.forget(lostLong, sentLong, slot);
     const short = lostShort[slot]! / Math.max(sentShort[slot]!, 1);
@@ -266,6 +274,7 @@ export class PathQueues {
     if (long < FULL_TIMES * short + FULL_LOSS) return false;
     const known = this.lossUs[slot]!;
     this.lossUs[slot] = known === 0 ? queueUs : known + LOSS_SMOOTHING * (queueUs - known);
+    this.standing[slot] = 1;
     return true;
   }
 
@@ -288,7 +297,7 @@ export class PathQueues {
     this.highExpectedUs[slot] = Math.max(this.highExpectedUs[slot]!, expected);
     if (nowUs - this.comparedUs[slot]! < COMPARE_US) return;
     const highest = this.highExpectedUs[slot]!;
-    if (highest > BUSY_US && this.highMeasuredUs[slot]! < highest / 3) this.rateBytesPerS[slot]! *= RAISE;
+    if (highest > SHORT_US && this.highMeasuredUs[slot]! < highest / 3) this.rateBytesPerS[slot]! *= RAISE;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.comparedUs[slot] = nowUs;

@@ -12,6 +12,7 @@ class Bench {
   readonly released: { session: number; number: number; tag: number }[] = [];
   evidence = -(2 ** 31);
   holdUs = 1e9;
+  patienceUs = 0;
   readonly buffer: ReorderBuffer;
   private readonly view = new DataView(new ArrayBuffer(POOL_AT + BLOCKS * BLOCK_BYTES + 8));
 
@@ -25,6 +26,7 @@ class Bench {
         this.released.push({ session, number, tag });
       },
       evidence: () => this.evidence,
+      patienceUs: () => this.patienceUs,
       holdUs: () => this.holdUs,
     };
     this.buffer = new ReorderBuffer(this.view, owner, POOL_AT, BLOCKS, BLOCK_BYTES, sessions, limit);
@@ -94,10 +96,10 @@ describe("the reorder buffer", () => {
     bench.accept(120, 3);
     bench.accept(140, 5);
     bench.evidence = 2;
-    bench.buffer.handleEvidence();
+    bench.buffer.handleEvidence(0);
     expect(bench.numbers).toEqual([100]);
     bench.evidence = 4;
-    bench.buffer.handleEvidence();
+    bench.buffer.handleEvidence(0);
     expect(bench.numbers).toEqual([100, 120]);
     bench.accept(130, 4);
     expect(bench.numbers).toEqual([100, 120, 130, 140]);
@@ -195,11 +197,11 @@ describe("the reorder buffer", () => {
         for (const { offset, evidence } of steps) {
           bench.accept(10 * offset, offset);
           bench.evidence = evidence;
-          bench.buffer.handleEvidence();
+          bench.buffer.handleEvidence(0);
           bench.buffer.recycle();
         }
         bench.evidence = 100;
-        bench.buffer.handleEvidence();
+        bench.buffer.handleEvidence(0);
         expect(bench.buffer.size).toBe(0);
         const expected = [0, ...steps.map(({ offset }) => 10 * offset)];
         expect([...bench.numbers].sort((one, other) => one - other)).toEqual(

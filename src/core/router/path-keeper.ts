@@ -12,12 +12,13 @@ import {
   KIND_PROBE_ANSWER,
   PATH_NONE,
 } from "../wire/control-block.ts";
-import { FIELD_MTU, FIELD_TOKEN } from "../wire/control-body.ts";
+import { FIELD_MTU, FIELD_OBSERVED, FIELD_TOKEN } from "../wire/control-body.ts";
 import type { Context, Local } from "./context.ts";
 import { type ControlSender, PROBE_BYTES, PROBE_MTU_BYTES } from "./control-sender.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import { PathMoves } from "./path-moves.ts";
-import { PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
+import { PATH_PROBING, PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
 import { REPORT_BYTES, REPORT_US, Reporter } from "./reporter.ts";
 
 /** From one probe to the next: doubled up to the longest, which is shorter while data flows to the node. */
@@ -26,16 +27,17 @@ const PROBE_MAX_MS = 5_000;
 const PROBE_MAX_ACTIVE_MS = 500;
 /** The same for an address that the node has, but may well not be reached by from here, as behind a NAT. */
 const PROBE_VAGUE_MS = 60_000;
-/** From one heartbeat to the next, with and without data between the nodes. */
+/** From one heartbeat to the next, while data flows between the nodes; without it, keep-alive.ts says how long. */
 const BEAT_MS = 100;
-const BEAT_IDLE_MS = 1_000;
 /** Data within this long makes a node active. */
 const ACTIVE_MS = 1_000;
 /** How long a node that becomes active has to beat faster. */
 const SETTLE_MS = 500;
 /** A path on which nothing was heard for so long is suspect. */
 const SILENT_MS = 3.5 * BEAT_MS;
-const SILENT_IDLE_MS = 4 * BEAT_IDLE_MS;
+const SILENT_PAUSES = 4;
+/** For so long after it was heard, a peer that does not answer probes is not gone. */
+const HEARD_MS = 4_000;
 /** A place where a node was merely seen, and where it does not answer, is given up after so long. */
 const FORGET_MS = 30_000;
 /** The peer reports after so many bytes, and so long; one report may be lost. */
@@ -56,6 +58,7 @@ export class PathKeeper {
   private readonly sender: ControlSender;
   readonly moves: PathMoves;
   private readonly mtu: MtuSearch;
+  private readonly keepAlive: KeepAlive;
   readonly reporter: Reporter;
   readonly states: PathStates;
   /** What was sent on a path of late may not have arrived: it is suspect, or goes. */
@@ -89,6 +92,7 @@ export class PathKeeper {
     this.sender = sender;
     this.moves = new PathMoves(context, sender);
     this.mtu = new MtuSearch(context, sender);
+    this.keepAlive = new KeepAlive(context);
     this.reporter = new Reporter(context, sender);
     this.reporter.onReported = (path) => this.noteReported(path);
     this.states = new PathStates(context.paths);
@@ -230,6 +234,7 @@ export class PathKeeper {
     this.pathDataMs[path] = Number.NEGATIVE_INFINITY;
     this.pathSinceMs[path] = Number.NEGATIVE_INFINITY;
     this.mtu.begin(path, local.mtu);
+    this.keepAlive.begin(path);
     this.tokenHigh[path] = random() | 0;
     this.tokenLow[path] = random() | 0;
     this.intervalMs[path] = PROBE_MS;
@@ -271,7 +276,10 @@ export class PathKeeper {
   ): void {
     if (block.kind === KIND_PROBE) this.handleProbe(path, block, reader, from, fromAt, port, nowUs);
     else if (block.kind === KIND_PROBE_ANSWER) this.handleAnswer(path, reader, nowUs);
-    else if (block.kind === KIND_HEARTBEAT) this.reporter.handle(node, block, reader, nowUs);
+    else if (block.kind === KIND_HEARTBEAT) {
+      this.keepAlive.handleBeat(path, !this.isActive(path, nowUs / 1000));
+      this.reporter.handle(node, block, reader, nowUs);
+    }
   }
 
   handleTick(nowUs: number): void {
@@ -317,6 +325,9 @@ export class PathKeeper {
     nowUs: number,
   ): void {
     const mtuBytes = this.answerProbe(path, block, reader, from, fromAt, port, nowUs);
+    // That is how the peer asks where it has seen us instead of where we were.
+    if ((reader.seen & (1 << FIELD_OBSERVED)) !== 0 && !this.isActive(path, nowUs / 1000))
+      this.keepAlive.handleDeath(path);
     if (mtuBytes > 0) this.mtu.setPeerBound(path, mtuBytes, nowUs / 1000);
     // The peer can reach us here: so may we it.
     if (this.states.of(path) !== PATH_READY && this.intervalMs[path]! > PROBE_MS) {
@@ -364,19 +375,27 @@ export class PathKeeper {
   }
 
   /** A probe of the path was answered from its far end: there the node is. */
-  confirm(path: PathSlot, nowUs: number): void {
+  private confirm(path: PathSlot, nowUs: number): void {
     const { paths, nodes } = this.context;
     const nowMs = nowUs / 1000;
     this.answeredMs[path] = nowMs;
     this.intervalMs[path] = PROBE_MS;
     const at = paths.remoteAt(path);
     nodes.addresses.learn(paths.nodeOf(path), paths.remotes, at, paths.port(path), ADDRESS_OBSERVED, nowMs);
+    const hasWorked = this.states.of(path) !== PATH_PROBING;
     if (this.states.handleAnswer(path, nowMs)) {
+      if (hasWorked && !this.isActive(path, nowMs)) this.keepAlive.handleDeath(path);
       paths.setUse(path, USE_YES);
       // What was sent on it while it did not work is no reason to suspect it now.
       this.noteReported(path);
     } else if (this.states.of(path) === PATH_READY) return;
     this.deadlines.set(path, this.states.of(path) === PATH_READY ? nowMs : nowMs + PROBE_MS);
+  }
+
+  /** The path has moved to where the peer has answered a challenge. */
+  handleMove(path: PathSlot, nowUs: number): void {
+    this.confirm(path, nowUs);
+    if (!this.isActive(path, nowUs / 1000)) this.keepAlive.handleDeath(path);
   }
 
   private handlePathTick(path: PathSlot, nowMs: number, nowUs: number): void {
@@ -387,15 +406,15 @@ export class PathKeeper {
       return;
     }
     const isActive = this.isActive(path, nowMs);
-    const rarer = this.context.policies.rarer(path);
-    const silentMs = isActive && nowMs > this.settledMs(path) ? SILENT_MS : SILENT_IDLE_MS * rarer;
+    const silentMs =
+      isActive && nowMs > this.settledMs(path) ? SILENT_MS : SILENT_PAUSES * this.keepAlive.longestMs(path);
     if (nowMs - Math.max(paths.heardMs[path]!, this.states.since(path)) > silentMs) {
       this.suspect(path, nowMs, nowUs);
       return;
     }
     this.beat(path, nowUs);
     this.mtu.look(path, nowUs);
-    this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : BEAT_IDLE_MS * rarer));
+    this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : this.keepAlive.pauseMs(path)));
   }
 
   /** From where the address at a path's far end is known: ADDRESS_* bits. */
@@ -441,7 +460,7 @@ export class PathKeeper {
   private longestMs(path: PathSlot, nowMs: number): number {
     if (this.isVague(path)) return PROBE_VAGUE_MS;
     const rarer = this.context.policies.rarer(path);
-    if (rarer > 1) return 2 * BEAT_IDLE_MS * rarer;
+    if (rarer > 1) return 2 * this.keepAlive.longestMs(path);
     return this.isActive(path, nowMs) ? PROBE_MAX_ACTIVE_MS : PROBE_MAX_MS;
   }
 
@@ -484,7 +503,7 @@ export class PathKeeper {
     body.padTo(PROBE_MTU_BYTES);
     this.sender.sendOn(KIND_PROBE, path, nowUs);
     // Where the peer is heard, a probe was merely lost.
-    const isHeard = nowMs - paths.heardMs[path]! < SILENT_IDLE_MS;
+    const isHeard = nowMs - paths.heardMs[path]! < HEARD_MS;
     const intervalMs = isHeard || states.of(path) === PATH_SUSPECT ? PROBE_MS : this.intervalMs[path]!;
     this.deadlines.set(path, nowMs + intervalMs);
     this.intervalMs[path] = Math.min(2 * intervalMs, this.longestMs(path, nowMs));

@@ -232,7 +232,7 @@ export class Peering {
     const { keeper, moves, reader } = this;
     if (block.kind === KIND_PROBE_ANSWER) {
       const path = moves.handleAnswer(reader, from, fromAt, port);
-      if (path !== NONE) keeper.confirm(path, nowUs);
+      if (path !== NONE) keeper.handleMove(path, nowUs);
       return path;
     }
     const claimed = moves.claimed(block, node, socket);

@@ -48,6 +48,8 @@ export interface SimNodeOptions {
   /** What this node's clock shows beyond the world's, and how fast it gains. */
   clockOffsetUs?: number;
   clockDrift?: number;
+  /** How often the node was started before: what it draws at random is other each time. */
+  restarts?: number;
   scheduler?: SchedulerName;
   transmit: (socket: number, datagram: Datagram) => void;
 }
@@ -70,7 +72,7 @@ export class SimNode {
   private inputs: (NetInput & { count: number })[] = [];
 
   constructor(options: SimNodeOptions) {
-    const rng = new Rng(options.id * 7919 + 1);
+    const rng = new Rng(options.id * 7919 + 1 + 104_729 * (options.restarts ?? 0));
     this.options = options;
     this.name = options.name;
     this.arena = new Uint8Array(Router.arenaBytes({ limits: LIMITS }));

@@ -21,65 +21,69 @@ export interface LinkOptions extends LineOptions {
 export class TwoNodes {
   readonly clock = new Clock();
   readonly a: SimNode;
-  readonly b: SimNode;
+  b: SimNode;
   /** By link: the lines from a to b and from b to a. */
   readonly lines: { ab: Line; ba: Line }[];
   readonly nats: (Nat | undefined)[];
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
+  private readonly scheduler: SchedulerName | undefined;
+  private restarts = 0;
 
   constructor(links: readonly LinkOptions[], seed = 1, scheduler?: SchedulerName) {
     const rng = new Rng(seed);
     const { clock } = this;
+    this.scheduler = scheduler;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
     this.nats = links.map(({ nat }, i) => nat && new Nat(clock, ipv4(10, i, 0, 3), nat));
-    const isHidden = this.nats.some((nat) => nat !== undefined);
-    this.a = this.node(1, "a", () => this.b, "ab", scheduler);
-    this.b = this.node(2, "b", () => this.a, "ba", scheduler);
-    for (const [node, own, other] of [
-      [this.a, 1, 2],
-      [this.b, 2, 1],
-    ] as const) {
-      node.setLocals(
-        links.map((_, i) => ({
-          socket: i,
-          device: `l${i}`,
-          address: ipv4(10, i, 0, own),
-          port: 7000,
-          mtu: 1500,
-        })),
-      );
-      node.setPeers([
-        {
-          name: other === 1 ? "a" : "b",
-          node: { high: 0x0200, low: other },
-          endpoints:
-            other === 1 && isHidden
-              ? []
-              : links.map((_, i) => ({ address: ipv4(10, i, 0, other), port: 7000 })),
-          routes: [hostRoute(10, 99, 0, other)],
-        },
-      ]);
-    }
+    this.a = this.node(1, "a", () => this.b, "ab");
+    this.b = this.node(2, "b", () => this.a, "ba");
+    this.join(this.a, 1, 2);
+    this.join(this.b, 2, 1);
   }
 
   run(seconds: number): void {
     this.clock.run(seconds * 1e6);
   }
 
-  private node(
-    id: number,
-    name: string,
-    peer: () => SimNode,
-    direction: "ab" | "ba",
-    scheduler: SchedulerName | undefined,
-  ): SimNode {
+  /** b ends without a word, and is started anew. */
+  restartB(): void {
+    this.b.isRunning = false;
+    this.restarts++;
+    this.b = this.node(2, "b", () => this.a, "ba");
+    this.join(this.b, 2, 1);
+  }
+
+  /** Gives a node its addresses and its peer. */
+  private join(node: SimNode, own: number, other: number): void {
+    const isHidden = other === 1 && this.nats.some((nat) => nat !== undefined);
+    node.setLocals(
+      this.lines.map((_, i) => ({
+        socket: i,
+        device: `l${i}`,
+        address: ipv4(10, i, 0, own),
+        port: 7000,
+        mtu: 1500,
+      })),
+    );
+    node.setPeers([
+      {
+        name: other === 1 ? "a" : "b",
+        node: { high: 0x0200, low: other },
+        endpoints: isHidden ? [] : this.lines.map((_, i) => ({ address: ipv4(10, i, 0, other), port: 7000 })),
+        routes: [hostRoute(10, 99, 0, other)],
+      },
+    ]);
+  }
+
+  private node(id: number, name: string, peer: () => SimNode, direction: "ab" | "ba"): SimNode {
     return new SimNode({
-      ...(scheduler === undefined ? {} : { scheduler }),
+      ...(this.scheduler === undefined ? {} : { scheduler: this.scheduler }),
       id,
       name,
       clock: this.clock,
       clockOffsetUs: id * 12_345_678,
+      restarts: this.restarts,
       transmit: (socket, datagram) => {
         // Link i leads to the other's address on link i only.
         const link = socket & 0xff;

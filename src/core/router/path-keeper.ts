@@ -38,6 +38,8 @@ const SILENT_MS = 3.5 * BEAT_MS;
 const SILENT_PAUSES = 4;
 /** For so long after it was heard, a peer that does not answer probes is not gone. */
 const HEARD_MS = 4_000;
+/** Before that it is asked, because the peer may not know that data is sent to it: that may be what was lost. */
+const LATE_BEATS = 1.5;
 /** A place where a node was merely seen, and where it does not answer, is given up after so long. */
 const FORGET_MS = 30_000;
 /** The peer reports after so many bytes, and so long; one report may be lost. */
@@ -141,7 +143,6 @@ export class PathKeeper {
     nodes.handlePacket(node, nowMs);
     if (block.path !== PATH_NONE) paths.setPeerId(path, block.path);
     paths.arrivals.handleTimestamp(path, block.timestampUs, arrivedUs);
-    this.reporter.noteArrival(path, arrivedUs, nowUs, isData);
     if (block.feedbackPath !== PATH_NONE) {
       const fed = paths.find(node, block.feedbackPath);
       if (fed !== NONE) {
@@ -149,7 +150,9 @@ export class PathKeeper {
         this.scheduler.handleFeedback(fed, nowMs);
       }
     }
-    if (isData) this.noteData(path, node, nowMs);
+    if (!isData) return;
+    this.reporter.noteArrival(path, nowUs);
+    this.noteData(path, node, nowMs);
   }
 
   /** `bytes` bytes of data leave by a path. */
@@ -230,6 +233,7 @@ export class PathKeeper {
     });
     if (path === NONE) return NONE;
     this.states.begin(path, nowMs);
+    this.reporter.begin(path);
     this.context.policies.begin(path);
     this.pathDataMs[path] = Number.NEGATIVE_INFINITY;
     this.pathSinceMs[path] = Number.NEGATIVE_INFINITY;
@@ -308,6 +312,16 @@ export class PathKeeper {
       if (paths.useOf(paths.at(node, place)) !== USE_NO) return true;
     }
     return false;
+  }
+
+  /** The node has been started anew, and has never heard of what was sent to its predecessor. */
+  renewNode(node: NodeSlot): void {
+    const { paths } = this.context;
+    paths.resetNode(node);
+    for (let place = 0; place < paths.count(node); place++) {
+      this.reporter.begin(paths.at(node, place));
+      this.noteReported(paths.at(node, place));
+    }
   }
 
   removeNode(node: NodeSlot, nowMs: number): void {
@@ -406,15 +420,18 @@ export class PathKeeper {
       return;
     }
     const isActive = this.isActive(path, nowMs);
-    const silentMs =
+    const beatMs = isActive ? BEAT_MS : this.keepAlive.pauseMs(path);
+    const longestMs =
       isActive && nowMs > this.settledMs(path) ? SILENT_MS : SILENT_PAUSES * this.keepAlive.longestMs(path);
-    if (nowMs - Math.max(paths.heardMs[path]!, this.states.since(path)) > silentMs) {
+    const silentMs = nowMs - Math.max(paths.heardMs[path]!, this.states.since(path));
+    if (silentMs > longestMs) {
       this.suspect(path, nowMs, nowUs);
       return;
     }
     this.beat(path, nowUs);
+    if (silentMs > LATE_BEATS * beatMs) this.ask(path, nowUs);
     this.mtu.look(path, nowUs);
-    this.deadlines.set(path, nowMs + (isActive ? BEAT_MS : this.keepAlive.pauseMs(path)));
+    this.deadlines.set(path, nowMs + beatMs);
   }
 
   /** From where the address at a path's far end is known: ADDRESS_* bits. */
@@ -497,16 +514,20 @@ export class PathKeeper {
     const { states } = this;
     if (this.isUnanswered(path, nowMs) && states.handleUnanswered(path, nowMs)) paths.setUse(path, USE_NO);
     this.probedMs[path] = nowMs;
-    const body = this.sender.begin();
-    body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
-    body.mtu(this.mtu.ownBound(path));
-    body.padTo(PROBE_MTU_BYTES);
-    this.sender.sendOn(KIND_PROBE, path, nowUs);
+    this.ask(path, nowUs);
     // Where the peer is heard, a probe was merely lost.
     const isHeard = nowMs - paths.heardMs[path]! < HEARD_MS;
     const intervalMs = isHeard || states.of(path) === PATH_SUSPECT ? PROBE_MS : this.intervalMs[path]!;
     this.deadlines.set(path, nowMs + intervalMs);
     this.intervalMs[path] = Math.min(2 * intervalMs, this.longestMs(path, nowMs));
+  }
+
+  private ask(path: PathSlot, nowUs: number): void {
+    const body = this.sender.begin();
+    body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
+    body.mtu(this.mtu.ownBound(path));
+    body.padTo(PROBE_MTU_BYTES);
+    this.sender.sendOn(KIND_PROBE, path, nowUs);
   }
 
   /** Whether the last probe has had its time, and no answer has come since it was sent or is still on its way. */

@@ -428,7 +428,7 @@ export class Peering {
     nowMs: number,
   ): NodeSlot | None {
     const { context } = this;
-    const { nodes, sessions, paths, node: own } = context;
+    const { nodes, sessions, node: own } = context;
     const isNew = nodes.find(block.nodeHigh, block.nodeLow) === NONE;
     const node = nodes.add(block.nodeHigh, block.nodeLow, true, peer.spec.name, nowMs);
     if (node === NONE) return NONE;
@@ -447,7 +447,7 @@ export class Peering {
       sessions.beginNode(node, higher, context.random() >>> 1);
     }
     if (instance === INSTANCE_RESTARTED) {
-      paths.resetNode(node);
+      this.keeper.renewNode(node);
       sessions.forgetPeerKnowledge(node);
     }
     peer.refusal = REFUSAL_NONE;

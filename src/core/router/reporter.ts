@@ -23,10 +23,11 @@ export class Reporter {
   private readonly received = new Received();
   private readonly echo = new Echo();
   // By path.
-  private readonly arrivedUs: Float64Array;
   private readonly reportedUs: Float64Array;
   private readonly reportedBytes: Float64Array;
   private readonly echoedUs: Int32Array;
+  /** Whether the last report left by the path itself. */
+  private readonly wentItself: Uint8Array;
   /** Paths that a report is due for, and when. */
   private readonly due: Int32Array;
   private readonly dueUs: Float64Array;
@@ -40,19 +41,23 @@ export class Reporter {
     const { paths } = context.limits;
     this.context = context;
     this.sender = sender;
-    this.arrivedUs = new Float64Array(paths);
     this.reportedUs = new Float64Array(paths);
     this.reportedBytes = new Float64Array(paths);
     this.echoedUs = new Int32Array(paths);
+    this.wentItself = new Uint8Array(paths);
     this.due = new Int32Array(paths);
     this.dueUs = new Float64Array(paths);
     this.isDue = new Uint8Array(paths);
   }
 
-  /** A packet has come in on a path; `isData` where it was none of the router's own. */
-  noteArrival(path: PathSlot, arrivedUs: number, nowUs: number, isData: boolean): void {
-    this.arrivedUs[path] = arrivedUs;
-    if (!isData) return;
+  /** What has arrived on a path is counted from 0. */
+  begin(path: PathSlot): void {
+    this.reportedUs[path] = Number.NEGATIVE_INFINITY;
+    this.reportedBytes[path] = 0;
+  }
+
+  /** Data has come in on a path. */
+  noteArrival(path: PathSlot, nowUs: number): void {
     const bytes = this.context.paths.arrivals.bytes[path]! - this.reportedBytes[path]!;
     if (bytes < REPORT_BYTES) return;
     const dueUs = Math.max(this.reportedUs[path]! + (bytes < SOON_BYTES ? REPORT_US : SOON_US), nowUs);
@@ -66,7 +71,10 @@ export class Reporter {
     this.nextUs = Math.min(this.nextUs, dueUs);
   }
 
-  /** Sends the reports that are due by now, each by the path that is there first. */
+  /**
+   * Sends the reports that are due by now, in turn by the path that is there first and by the path itself: when the
+   * former fails the others are still reported in time.
+   */
   send(nowUs: number): void {
     if (nowUs < this.nextUs) return;
     const { due, dueUs, dueCount } = this;
@@ -96,7 +104,9 @@ export class Reporter {
     if (paths.arrivals.bytes[path]! === this.reportedBytes[path]!) return;
     this.sender.begin();
     this.append(path, nowUs);
-    this.sender.sendOn(KIND_HEARTBEAT, this.fastest(path), nowUs, path);
+    this.wentItself[path] = this.wentItself[path]! ^ 1;
+    const by = this.wentItself[path] === 1 ? path : this.fastest(path);
+    this.sender.sendOn(KIND_HEARTBEAT, by, nowUs, path);
   }
 
   /** Adds what has arrived on a path to the control packet that was begun. */
@@ -109,7 +119,7 @@ export class Reporter {
     this.sender.body.received(arrivals.received(path, received));
     echo.path = peerId[path]!;
     echo.timestampUs = arrivals.newestTimestampUs[path]!;
-    echo.heldUs = nowUs - this.arrivedUs[path]!;
+    echo.heldUs = nowUs - arrivals.newestUs[path]!;
     this.sender.body.echo(echo);
   }
 

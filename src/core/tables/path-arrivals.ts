@@ -38,6 +38,8 @@ export class PathArrivals {
   /** The highest number, as int32, since there was one. */
   readonly highest: Int32Array;
   readonly newestTimestampUs: Int32Array;
+  /** When that came in, by our clock. */
+  readonly newestUs: Float64Array;
   /** The delay of the packet that came last, as int32, and whether it is still to be fed back. */
   readonly delayUs: Int32Array;
   readonly feedbackDue: Uint8Array;
@@ -46,8 +48,6 @@ export class PathArrivals {
   private readonly bits: Int32Array;
   /** Whether there was a number. */
   private readonly isNumbered: Uint8Array;
-  /** When the last timestamp came. */
-  private readonly timedUs: Float64Array;
   private readonly nextStray: Int32Array;
   private readonly strays: Uint8Array;
 
@@ -59,12 +59,12 @@ export class PathArrivals {
     this.old = new Float64Array(capacity);
     this.highest = new Int32Array(capacity);
     this.newestTimestampUs = new Int32Array(capacity);
+    this.newestUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.delayUs = new Int32Array(capacity);
     this.feedbackDue = new Uint8Array(capacity);
     this.span = new Float64Array(capacity);
     this.bits = new Int32Array(capacity * BLOCKS);
     this.isNumbered = new Uint8Array(capacity);
-    this.timedUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.nextStray = new Int32Array(capacity);
     this.strays = new Uint8Array(capacity);
   }
@@ -121,13 +121,13 @@ export class PathArrivals {
 
   /** A packet that was sent at `timestampUs` of the peer's clock came in at `nowUs` of ours. */
   handleTimestamp(slot: PathSlot, timestampUs: number, nowUs: number): void {
-    const silentUs = nowUs - this.timedUs[slot]!;
+    const silentUs = nowUs - this.newestUs[slot]!;
     // A path is first-in first-out: what is older than the newest was sent again, and says nothing of the delay.
     if (silentUs <= SILENCE_US && sequenceBefore(timestampUs, this.newestTimestampUs[slot]!)) return;
     this.delayUs[slot] = (nowUs | 0) - timestampUs;
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;
-    this.timedUs[slot] = nowUs;
+    this.newestUs[slot] = nowUs;
   }
 
   /** Puts what the peer is told of the path into `into`; its `path` is the caller's. */
@@ -153,7 +153,7 @@ export class PathArrivals {
     this.feedbackDue[slot] = 0;
     this.strays[slot] = 0;
     this.isNumbered[slot] = 0;
-    this.timedUs[slot] = Number.NEGATIVE_INFINITY;
+    this.newestUs[slot] = Number.NEGATIVE_INFINITY;
   }
 
   private count(slot: PathSlot, bytes: number): void {

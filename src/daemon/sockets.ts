@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { LOCALS_MAX } from "../core/router/context.ts";
+import { ROUTER_LIMITS } from "../core/router/context.ts";
 import type { Local } from "../core/router/router.ts";
 import { SOCKET_MARK } from "../host/state.ts";
 import { formatAddress } from "../io/address.ts";
@@ -72,8 +72,10 @@ export class Sockets {
     const failures: IoError[] = [];
     for (const at of wanted) {
       if (this.open.some((entry) => isSame(entry.at, at))) continue;
-      if (this.open.length === LOCALS_MAX) {
-        failures.push(new IoError(`${nameOf(at)} is not used: ${LOCALS_MAX} addresses are in use already`));
+      if (this.open.length === ROUTER_LIMITS.locals) {
+        failures.push(
+          new IoError(`${nameOf(at)} is not used: ${ROUTER_LIMITS.locals} addresses are in use already`),
+        );
         continue;
       }
       try {

@@ -19,7 +19,7 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../../src/core/batch/layout.ts";
 import type { Plan } from "../../src/core/batch/plan.ts";
-import type { SchedulerName } from "../../src/core/router/context.ts";
+import type { RouterLimits, SchedulerName } from "../../src/core/router/context.ts";
 import {
   type Local,
   type NetInput,
@@ -51,10 +51,21 @@ export interface SimNodeOptions {
   /** How often the node was started before: what it draws at random is other each time. */
   restarts?: number;
   scheduler?: SchedulerName;
+  limits?: Partial<RouterLimits>;
   transmit: (socket: number, datagram: Datagram) => void;
 }
 
-const LIMITS = { sessions: 1024, nodes: 64, paths: 256, heldPackets: 1024 };
+const LIMITS = {
+  sessions: 1024,
+  nodes: 64,
+  paths: 256,
+  heldPackets: 1024,
+  locals: 8,
+  sentBytes: 4 << 20,
+  sentRuns: 1 << 12,
+};
+/** What the daemon's timers are exact to. */
+const TIMER_US = 1000;
 
 /** A host with a router, whose TUN device is `inject` and `delivered`. */
 export class SimNode {
@@ -69,13 +80,15 @@ export class SimNode {
   private readonly options: SimNodeOptions;
   private readonly arena: Uint8Array;
   private locals: Local[] = [];
+  private timerUs = Number.POSITIVE_INFINITY;
   private inputs: (NetInput & { count: number })[] = [];
 
   constructor(options: SimNodeOptions) {
     const rng = new Rng(options.id * 7919 + 1 + 104_729 * (options.restarts ?? 0));
+    const limits = { ...LIMITS, ...options.limits };
     this.options = options;
     this.name = options.name;
-    this.arena = new Uint8Array(Router.arenaBytes({ limits: LIMITS }));
+    this.arena = new Uint8Array(Router.arenaBytes({ limits }));
     const identity = {
       idHigh: 0x0200,
       idLow: options.id,
@@ -90,7 +103,7 @@ export class SimNode {
         seed: [rng.uint32() | 0, rng.uint32() | 0],
         random: () => rng.uint32(),
         offloads: { checksum: true, tso: false, uso: false },
-        limits: LIMITS,
+        limits,
         ...(options.scheduler === undefined ? {} : { scheduler: options.scheduler }),
       },
       {
@@ -99,7 +112,7 @@ export class SimNode {
         resize: (bytes) => this.sizes.push(bytes),
       },
     );
-    this.tick();
+    this.arm();
   }
 
   get nowUs(): number {
@@ -117,10 +130,12 @@ export class SimNode {
       count: 0,
     }));
     this.router.setLocals(locals, this.nowUs);
+    this.arm();
   }
 
   setPeers(peers: readonly PeerSpec[]): void {
     this.router.setPeers(peers, this.nowUs);
+    this.arm();
   }
 
   /**
@@ -145,6 +160,7 @@ export class SimNode {
     }
     this.arena.set(packet, at + VNET_HEADER_BYTES);
     this.router.handleTun(Int32Array.of(at, packet.length + VNET_HEADER_BYTES), 1, this.nowUs);
+    this.arm();
   }
 
   /** A datagram arrives for one of the node's addresses. */
@@ -165,11 +181,23 @@ export class SimNode {
     input.records.set(datagram.from.address, RECORD_ADDRESS);
     for (const other of this.inputs) other.count = other === input ? 1 : 0;
     this.router.handleNet(this.inputs, this.nowUs);
+    this.arm();
   }
 
-  private tick(): void {
-    if (this.isRunning) this.router.handleTick(this.nowUs);
-    this.options.clock.after(1000, () => this.tick());
+  /** As the daemon does: a timer for the next deadline, in whole milliseconds. */
+  private arm(): void {
+    const { clock, clockDrift = 0 } = this.options;
+    const waitUs = (this.router.nextDeadlineUs() - this.nowUs) / (1 + clockDrift);
+    const dueUs = clock.nowUs + Math.max(1, Math.ceil(waitUs / TIMER_US)) * TIMER_US;
+    if (dueUs >= this.timerUs) return;
+    this.timerUs = dueUs;
+    clock.after(dueUs - clock.nowUs, () => {
+      // An earlier deadline has put another timer in this one's place.
+      if (this.timerUs !== dueUs || !this.isRunning) return;
+      this.timerUs = Number.POSITIVE_INFINITY;
+      this.router.handleTick(this.nowUs);
+      this.arm();
+    });
   }
 
   private send(plan: Plan): void {
@@ -198,11 +226,17 @@ export class SimNode {
   }
 
   private gather(words: Int32Array, head: number): Uint8Array {
-    const parts: number[] = [];
-    for (let k = 0; k < words[head + PLAN_PIECES]!; k++) {
-      const at = words[head + PLAN_HEAD + 2 * k]!;
-      parts.push(...this.arena.subarray(at, at + words[head + PLAN_HEAD + 2 * k + 1]!));
+    const pieces = words[head + PLAN_PIECES]!;
+    const at = (k: number) => words[head + PLAN_HEAD + 2 * k]!;
+    const length = (k: number) => words[head + PLAN_HEAD + 2 * k + 1]!;
+    let bytes = 0;
+    for (let k = 0; k < pieces; k++) bytes += length(k);
+    const gathered = new Uint8Array(bytes);
+    let offset = 0;
+    for (let k = 0; k < pieces; k++) {
+      gathered.set(this.arena.subarray(at(k), at(k) + length(k)), offset);
+      offset += length(k);
     }
-    return Uint8Array.from(parts);
+    return gathered;
   }
 }

@@ -9,7 +9,7 @@ import { Nodes } from "../tables/nodes.ts";
 import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
-import { History } from "./history.ts";
+import { History, RUNS } from "./history.ts";
 import { type LinePolicy, Policies } from "./policies.ts";
 import { RouteTable } from "./route-table.ts";
 import { Templates } from "./templates.ts";
@@ -31,6 +31,11 @@ export interface RouterLimits {
   /** Packets that wait for those before them, over all sessions, and of one session. */
   readonly heldPackets: number;
   readonly heldPerSession: number;
+  /** Sockets. */
+  readonly locals: number;
+  /** What is kept of what was sent: bytes, and runs. Of runs a power of two. */
+  readonly sentBytes: number;
+  readonly sentRuns: number;
 }
 
 export const ROUTER_LIMITS: RouterLimits = {
@@ -39,6 +44,9 @@ export const ROUTER_LIMITS: RouterLimits = {
   paths: 4096,
   heldPackets: 4096,
   heldPerSession: 1024,
+  locals: 16,
+  sentBytes: 8 << 20,
+  sentRuns: RUNS,
 };
 
 /** Who shares packets out among the paths: the paper's Algorithm 1, or whatever arrives first. */
@@ -87,13 +95,9 @@ export interface PeerSpec {
   readonly routes: readonly Prefix[];
 }
 
-/** Sockets that the router may have. */
-export const LOCALS_MAX = 16;
 /** What one read of the TUN device may bring. */
 export const TUN_READ_BYTES = 9 << 16;
-/** What it brought before stays for a while, so that it can be sent again. */
-const TUN_RING_BYTES = 8 << 20;
-/** At high rates so much has to do: a longer ring does not stay in the processor's cache. */
+/** At high rates so much of what it brought before has to do: a longer ring does not stay in the processor's cache. */
 const TUN_RING_FAST_BYTES = 4 * TUN_READ_BYTES;
 const TUN_FAST_BYTES_PER_S = 300e6;
 const TUN_RATE_US = 100_000;
@@ -109,7 +113,7 @@ const SCRATCH_MARGIN_BYTES = 1 << 16;
 
 /** Where everything lies in the arena. */
 export class RouterLayout {
-  readonly slotsStart = TUN_RING_BYTES;
+  readonly slotsStart: number;
   readonly outScratch: number;
   readonly inScratch: number;
   readonly templates: number;
@@ -117,7 +121,8 @@ export class RouterLayout {
   readonly end: number;
 
   constructor(limits: RouterLimits) {
-    this.outScratch = this.slotsStart + LOCALS_MAX * SLOTS * SLOT_BYTES;
+    this.slotsStart = limits.sentBytes;
+    this.outScratch = this.slotsStart + limits.locals * SLOTS * SLOT_BYTES;
     this.inScratch = this.outScratch + OUT_SCRATCH_BYTES;
     this.templates = this.inScratch + IN_SCRATCH_BYTES;
     this.held = this.templates + limits.sessions * TEMPLATE_MAX_BYTES;
@@ -152,7 +157,7 @@ export class Context {
   /** Where the TUN device is to be read into next: a ring of `tunRingBytes`; and the bytes of it that were passed. */
   tunAt = 0;
   tunTotal = 0;
-  tunRingBytes = TUN_RING_BYTES;
+  tunRingBytes: number;
   readonly history: History;
   /** What is to happen once the plan for the device has been written. */
   onWritten: () => void = () => {};
@@ -186,7 +191,8 @@ export class Context {
     this.writer = new TunWriter(arena, inScratch, inEnd, PLAN_WORDS, options.offloads);
     this.trailer = new TrailerWriter(node.idHigh, node.idLow);
     this.scratch = outScratch;
-    this.history = new History(paths);
+    this.tunRingBytes = this.limits.sentBytes;
+    this.history = new History(paths, this.limits.sentRuns);
   }
 
   /** The device has been read up to `end`. */
@@ -199,7 +205,7 @@ export class Context {
     this.tunAt = 0;
     const rate = ((this.tunTotal - this.ratedTotal) * 1e6) / (nowUs - this.ratedUs);
     if (nowUs - this.ratedUs < TUN_RATE_US) return;
-    const wanted = rate > TUN_FAST_BYTES_PER_S ? TUN_RING_FAST_BYTES : TUN_RING_BYTES;
+    const wanted = rate > TUN_FAST_BYTES_PER_S ? TUN_RING_FAST_BYTES : this.limits.sentBytes;
     if (wanted !== this.tunRingBytes) this.lostBefore = this.tunTotal;
     this.tunRingBytes = wanted;
     this.ratedTotal = this.tunTotal;

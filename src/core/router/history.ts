@@ -1,7 +1,7 @@
 import { NONE, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
 
-/** Runs that are remembered. */
-const RUNS = 1 << 14;
+/** Runs that are remembered if nothing else is asked for. */
+export const RUNS = 1 << 14;
 /** How far back one search goes. */
 const STEPS_MAX = 4096;
 const SEGMENTS_PER_WORD = 32;
@@ -19,44 +19,69 @@ export type Run = number & { readonly __brand: "Run" };
 export class History {
   /** Runs so far; the next one's number. */
   count = 0;
-  // Columns by run, modulo RUNS.
-  readonly path = new Int32Array(RUNS);
-  readonly firstSequence = new Int32Array(RUNS);
-  readonly segments = new Int32Array(RUNS);
-  readonly session = new Int32Array(RUNS);
-  readonly sessionId = new Int32Array(RUNS);
-  readonly flags = new Uint8Array(RUNS);
-  readonly tos = new Uint8Array(RUNS);
+  private readonly runs: number;
+  // Columns by run, modulo their number.
+  readonly path: Int32Array;
+  readonly firstSequence: Int32Array;
+  readonly segments: Int32Array;
+  readonly session: Int32Array;
+  readonly sessionId: Int32Array;
+  readonly flags: Uint8Array;
+  readonly tos: Uint8Array;
   /** The first segment's headers; those of the next lie `headerStride` behind. */
-  readonly headerAt = new Int32Array(RUNS);
-  readonly headerStride = new Int32Array(RUNS);
-  readonly headerBytes = new Int32Array(RUNS);
-  readonly payloadAt = new Int32Array(RUNS);
-  readonly payloadBytes = new Int32Array(RUNS);
-  readonly segmentBytes = new Int32Array(RUNS);
+  readonly headerAt: Int32Array;
+  readonly headerStride: Int32Array;
+  readonly headerBytes: Int32Array;
+  readonly payloadAt: Int32Array;
+  readonly payloadBytes: Int32Array;
+  readonly segmentBytes: Int32Array;
   /** Of the first segment. */
-  readonly timestampUs = new Int32Array(RUNS);
-  readonly sentUs = new Float64Array(RUNS);
+  readonly timestampUs: Int32Array;
+  readonly sentUs: Float64Array;
   /** How long it had to wait, as was thought when it was sent. */
-  readonly queueUs = new Float64Array(RUNS);
+  readonly queueUs: Float64Array;
   /** How often the bytes were sent before. */
-  readonly tries = new Uint8Array(RUNS);
+  readonly tries: Uint8Array;
   /** Positions in the two rings, as the totals of bytes that went through them. */
-  readonly dataMark = new Float64Array(RUNS);
-  readonly headerMark = new Float64Array(RUNS);
+  readonly dataMark: Float64Array;
+  readonly headerMark: Float64Array;
   /** Segments that were sent again, a bit each. */
-  private readonly againLow = new Int32Array(RUNS);
-  private readonly againHigh = new Int32Array(RUNS);
-  private readonly before = new Float64Array(RUNS);
+  private readonly againLow: Int32Array;
+  private readonly againHigh: Int32Array;
+  private readonly before: Float64Array;
   private readonly lastOf: Float64Array;
 
-  constructor(paths: number) {
+  /** `runs`, a power of two, are remembered. */
+  constructor(paths: number, runs = RUNS) {
+    this.runs = runs;
+    this.path = new Int32Array(runs);
+    this.firstSequence = new Int32Array(runs);
+    this.segments = new Int32Array(runs);
+    this.session = new Int32Array(runs);
+    this.sessionId = new Int32Array(runs);
+    this.flags = new Uint8Array(runs);
+    this.tos = new Uint8Array(runs);
+    this.headerAt = new Int32Array(runs);
+    this.headerStride = new Int32Array(runs);
+    this.headerBytes = new Int32Array(runs);
+    this.payloadAt = new Int32Array(runs);
+    this.payloadBytes = new Int32Array(runs);
+    this.segmentBytes = new Int32Array(runs);
+    this.timestampUs = new Int32Array(runs);
+    this.sentUs = new Float64Array(runs);
+    this.queueUs = new Float64Array(runs);
+    this.tries = new Uint8Array(runs);
+    this.dataMark = new Float64Array(runs);
+    this.headerMark = new Float64Array(runs);
+    this.againLow = new Int32Array(runs);
+    this.againHigh = new Int32Array(runs);
+    this.before = new Float64Array(runs);
     this.lastOf = new Float64Array(paths).fill(NONE);
   }
 
   /** Remembers another run of a path; the caller fills in its columns. */
   add(path: PathSlot): number {
-    const at = this.count & (RUNS - 1);
+    const at = this.count & (this.runs - 1);
     this.path[at] = path;
     this.againLow[at] = 0;
     this.againHigh[at] = 0;
@@ -81,7 +106,7 @@ export class History {
 
   /** Where a run's columns are. */
   at(run: Run): number {
-    return run & (RUNS - 1);
+    return run & (this.runs - 1);
   }
 
   /** The run to which a path sequence number belongs; NONE where it is not remembered, or was no data. */
@@ -111,6 +136,6 @@ export class History {
   }
 
   private remembered(run: number): Run | None {
-    return run !== NONE && run > this.count - RUNS ? (run as Run) : NONE;
+    return run !== NONE && run > this.count - this.runs ? (run as Run) : NONE;
   }
 }

@@ -33,7 +33,7 @@ import { Flow } from "../wire/flow.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SEQUENCE, TCP_SYN, tcpHeaderBytes } from "../wire/tcp.ts";
 import { UDP_BYTES, UDP_DESTINATION, UDP_SOURCE } from "../wire/udp.ts";
-import { type Context, HELD_BLOCK_BYTES, LOCALS_MAX, SLOT_BYTES } from "./context.ts";
+import { type Context, HELD_BLOCK_BYTES, SLOT_BYTES } from "./context.ts";
 import { CopyFilter } from "./copy-filter.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Peering } from "./peering.ts";
@@ -77,7 +77,7 @@ export class Inbound {
     this.peering = peering;
     this.dispatch = dispatch;
     this.spread = new Spread(context);
-    this.handed = new Int32Array(LOCALS_MAX);
+    this.handed = new Int32Array(context.limits.locals);
     this.generations = new Uint32Array(context.limits.sessions);
     this.copies = new CopyFilter();
     const { sessions, heldPackets, heldPerSession } = context.limits;

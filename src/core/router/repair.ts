@@ -29,8 +29,8 @@ const SIGNAL_MIN_US = 50_000;
 const FULL_US = 15_000;
 /** Runs on a path that fails which are sent again. */
 const DOUBTFUL_MAX = 4096;
-/** How long ago they were sent at most. */
-const DOUBTFUL_US = 2_000_000;
+/** What was sent longer ago is not sent again: TCP has done it, or it is of no use any more. */
+const AGE_MAX_US = 2_000_000;
 
 export interface RepairCounters {
   /** Packets that were sent again because the peer missed them, and because their path failed. */
@@ -38,7 +38,7 @@ export interface RepairCounters {
   rescued: number;
   /** Losses that were left to TCP, which is to send less. */
   signalled: number;
-  /** What could not be sent again: it was overwritten, or had been sent too often, or too much was lost. */
+  /** What could not be sent again: it was overwritten or old, or had been sent too often, or too much was lost. */
   late: number;
   givenUp: number;
   /** Packets that were asked for. */
@@ -169,7 +169,7 @@ export class Repair {
       const at = history.at(run);
       const lastSequence = (history.firstSequence[at]! + history.segments[at]! - 1) | 0;
       if (hasReport && ((lastSequence - highest) | 0) <= 0) break;
-      if (nowUs - history.sentUs[at]! > DOUBTFUL_US) break;
+      if (nowUs - history.sentUs[at]! > AGE_MAX_US) break;
       this.doubtful[(this.doubtfulEnd + count) & (DOUBTFUL_MAX - 1)] = run;
       count++;
     }
@@ -212,7 +212,11 @@ export class Repair {
       const run = this.doubtful[this.doubtfulAt & (DOUBTFUL_MAX - 1)]! as Run;
       const at = history.at(run);
       const isThere = run > history.count - history.path.length && this.isOpen(run);
-      if (!isThere || this.doubtfulSegment >= history.segments[at]!) {
+      if (
+        !isThere ||
+        nowUs - history.sentUs[at]! > AGE_MAX_US ||
+        this.doubtfulSegment >= history.segments[at]!
+      ) {
         this.doubtfulAt++;
         this.doubtfulSegment = 0;
         continue;
@@ -231,6 +235,10 @@ export class Repair {
     const { counters } = this;
     if (!this.isRepairable(run) || !history.markAgain(run, segment)) return;
     const at = history.at(run);
+    if (nowUs - history.sentUs[at]! > AGE_MAX_US) {
+      counters.late++;
+      return;
+    }
     const path = history.path[at]! as PathSlot;
     const session = history.sessionOf(run);
     const ahead = segment * (history.segmentBytes[at]! + history.headerBytes[at]!);

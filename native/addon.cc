@@ -5,15 +5,22 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <new>
 
 #include "layout.h"
+#include "ring.h"
 
 namespace mpip {
 
 Args::Args(napi_env env, napi_callback_info info) : env_(env) {
   size_t count = kMax;
   // Node fills what was not passed with undefined.
-  napi_get_cb_info(env, info, &count, values_, nullptr, nullptr);
+  napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
+}
+
+Ring* Args::ring(size_t at) const {
+  Ring* ring = static_cast<Ring*>(data_);
+  return integer(at) != 0 && ring->isOpen() ? ring : nullptr;
 }
 
 int32_t Args::integer(size_t at) const {
@@ -103,6 +110,13 @@ napi_value closeDescriptor(napi_env env, napi_callback_info info) {
   return integer(env, close(Args(env, info).descriptor(0)) == 0 ? 0 : failure());
 }
 
+// ringOpen(): 0 | -errno. From then on the calls that are asked to move their batches through it.
+napi_value ringOpen(napi_env env, napi_callback_info info) {
+  void* ring = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &ring);
+  return integer(env, static_cast<Ring*>(ring)->open());
+}
+
 struct Constant {
   const char* name;
   int32_t value;
@@ -130,6 +144,7 @@ constexpr Constant kLayout[] = {
     {"vnetHeaderBytes", kVnetHeaderBytes},
     {"tunReadMaxBytes", kTunReadMaxBytes},
     {"tunAlignBytes", kTunAlignBytes},
+    {"tunSlotBytes", kTunSlotBytes},
     {"batchMax", kBatchMax},
     {"piecesMax", kPiecesMax},
     {"segmentsMax", kSegmentsMax},
@@ -150,10 +165,14 @@ bool addLayout(napi_env env, napi_value exports) {
 
 NAPI_MODULE_INIT() {
   using namespace mpip;
-  const bool complete = addLayout(env, exports) && addFunction(env, exports, "arenaOpen", arenaOpen) &&
-                        addFunction(env, exports, "closeDescriptor", closeDescriptor) && registerTun(env, exports) &&
-                        registerUdp(env, exports) && registerPoll(env, exports) &&
-                        registerNetlink(env, exports);
+  Ring* ring = new (std::nothrow) Ring;
+  const bool complete =
+      ring != nullptr &&
+      napi_add_env_cleanup_hook(env, [](void* data) { delete static_cast<Ring*>(data); }, ring) == napi_ok &&
+      addLayout(env, exports) && addFunction(env, exports, "arenaOpen", arenaOpen) &&
+      addFunction(env, exports, "closeDescriptor", closeDescriptor) &&
+      addFunction(env, exports, "ringOpen", ringOpen, ring) && registerTun(env, exports, ring) &&
+      registerUdp(env, exports, ring) && registerPoll(env, exports) && registerNetlink(env, exports);
   if (!complete) napi_throw_error(env, nullptr, "mpip: the native addon could not register its functions");
   return exports;
 }

@@ -27,6 +27,8 @@ struct Words {
 
 // The arguments of one call, read by position. A missing or wrong argument reads as 0, no descriptor, an empty array or
 // no string, which the callee answers with -EINVAL or -EBADF: a mistake must not throw on the data path.
+class Ring;
+
 class Args {
  public:
   static constexpr size_t kMax = 8;
@@ -34,6 +36,8 @@ class Args {
   Args(napi_env env, napi_callback_info info);
 
   napi_env env() const { return env_; }
+  // The environment's ring, where the function was registered with it and it is open and asked for; else null.
+  Ring* ring(size_t at) const;
   int32_t integer(size_t at) const;
   // -1 where the argument is no number: 0 would be somebody's.
   int32_t descriptor(size_t at) const;
@@ -45,6 +49,7 @@ class Args {
 
  private:
   napi_env env_;
+  void* data_ = nullptr;
   napi_value values_[kMax];
 };
 
@@ -55,8 +60,8 @@ inline int32_t failure() { return -errno; }
 // Adds `name` to `exports`; used by the register functions below.
 bool addFunction(napi_env env, napi_value exports, const char* name, napi_callback callback, void* data = nullptr);
 
-bool registerTun(napi_env env, napi_value exports);
-bool registerUdp(napi_env env, napi_value exports);
+bool registerTun(napi_env env, napi_value exports, Ring* ring);
+bool registerUdp(napi_env env, napi_value exports, Ring* ring);
 bool registerPoll(napi_env env, napi_value exports);
 bool registerNetlink(napi_env env, napi_value exports);
 

@@ -2,7 +2,7 @@
   "variables": {
     # 1 builds addon_sanitized beside the addon: AddressSanitizer with leak detection, and UBSan (test/native).
     "sanitize%": 0,
-    "sources": ["addon.cc", "tun.cc", "udp.cc", "poll.cc", "netlink.cc"],
+    "sources": ["addon.cc", "tun.cc", "udp.cc", "poll.cc", "netlink.cc", "ring.cc"],
     "flags": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
   },
   "target_defaults": {

@@ -8,6 +8,8 @@ export interface Native {
   /** A zeroed block of memory, backed by huge pages where the kernel has them; freed when it is collected. */
   arenaOpen(bytes: number): Uint8Array | number;
   closeDescriptor(fd: number): number;
+  /** From now on the calls below that are asked to move their batches through an io_uring, in one crossing. */
+  ringOpen(): number;
 
   /** `flags`: 1 = several queues, 2 = packets carry a vnet header. Answers a descriptor. */
   tunOpen(name: string, flags: number): number;
@@ -15,7 +17,8 @@ export interface Native {
   tunOffload(fd: number, bits: number): number;
   /**
    * Reads up to `max` packets into [start, end), one behind the other, while the largest possible still fits.
-   * `records` gets (offset, length) of each, the vnet header (of zeros where the device has none) included.
+   * `records` gets (offset, length) of each, the vnet header (of zeros where the device has none) included. With
+   * `tries` > 0 it reads through the ring, so many packets in the first crossing.
    */
   tunRead(
     fd: number,
@@ -25,9 +28,20 @@ export interface Native {
     end: number,
     max: number,
     records: Int32Array,
+    tries?: number,
   ): number;
-  /** Writes a plan; answers how many messages were taken, each message's status says what became of it. */
-  tunWrite(fd: number, vnet: number, arena: Uint8Array, plan: Int32Array, messages: number): number;
+  /**
+   * Writes a plan; answers how many messages were taken, each message's status says what became of it. `ring`: 1 =
+   * through the ring.
+   */
+  tunWrite(
+    fd: number,
+    vnet: number,
+    arena: Uint8Array,
+    plan: Int32Array,
+    messages: number,
+    ring?: number,
+  ): number;
 
   /** A packet socket on the interface that `tunRead` and `tunWrite` can use, from the kernel's side of a TUN device. */
   packetOpen(name: string): number;
@@ -59,9 +73,15 @@ export interface Native {
   udpErrors(fd: number, records: Int32Array): number;
   /**
    * Sends a plan in its order; answers how many messages went out whole. By the sockets in `unsegmented` a message
-   * leaves datagram by datagram.
+   * leaves datagram by datagram. `ring`: 1 = what leaves by several sockets goes through the ring.
    */
-  udpSend(arena: Uint8Array, plan: Int32Array, messages: number, unsegmented: Int32Array): number;
+  udpSend(
+    arena: Uint8Array,
+    plan: Int32Array,
+    messages: number,
+    unsegmented: Int32Array,
+    ring?: number,
+  ): number;
 
   /** A socket that has something to read when the kernel's network tables change; `groups`: RTMGRP_* bits. */
   netlinkOpen(groups: number): number;

@@ -56,6 +56,8 @@ constexpr int kVnetHeaderBytes = 10;
 constexpr int kTunReadMaxBytes = 65535 + kVnetHeaderBytes;
 // Packets read from the TUN device start at multiples of this, so that headers do not straddle cache lines.
 constexpr int kTunAlignBytes = 64;
+// How far apart packets lie that were read in one crossing, before their lengths were known.
+constexpr int kTunSlotBytes = (kTunReadMaxBytes + kTunAlignBytes - 1) / kTunAlignBytes * kTunAlignBytes;
 
 // Messages in one call to the kernel; longer plans are sent in several.
 constexpr int kBatchMax = 64;

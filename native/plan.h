@@ -9,6 +9,10 @@
 
 namespace mpip {
 
+// Pieces that are handed to the kernel together.
+constexpr size_t kPiecesPerCall = 4096;
+static_assert(kPiecesPerCall >= kPiecesMax, "a message must fit in one call");
+
 class PlanReader {
  public:
   PlanReader(const Bytes& arena, const Words& plan) : arena_(arena), plan_(plan) {}

@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "addon.h"
 #include "layout.h"
 #include "plan.h"
+#include "ring.h"
 
 // Kernels since 6.2 know them; Debian 12's headers do not.
 #ifndef TUN_F_USO4
@@ -145,84 +147,199 @@ napi_value linkSet(napi_env env, napi_callback_info info) {
   return integer(env, error);
 }
 
-// tunRead(fd, vnet, arena, start, end, max, records): packets read | -errno
-// Packets are laid one behind the other in [start, end), while the largest one possible still fits. Without a vnet
-// header on the device (vnet = 0) each packet gets one of zeros, so that the reader sees one format.
+// Packets up to this length are moved up to the one before them: cheaper than a crossing for each, and what is read
+// stays close together.
+constexpr int32_t kMovedMaxBytes = 16384;
+
+// Where packets go as they are read, and the record of them.
+class ReadBatch {
+ public:
+  ReadBatch(uint8_t* arena, int32_t at, bool vnet, int32_t* records)
+      : arena_(arena), at_(at), headerBytes_(vnet ? 0 : kVnetHeaderBytes), records_(records) {}
+
+  int32_t at() const { return at_; }
+  int32_t count() const { return count_; }
+  // Where the i-th read of a crossing puts its packet, and how long that may be.
+  uint8_t* slot(int32_t i) const { return arena_ + at_ + i * kTunSlotBytes + headerBytes_; }
+  uint32_t slotBytes() const { return static_cast<uint32_t>(kTunReadMaxBytes - headerBytes_); }
+
+  // Takes over a packet of `length` bytes that was read into `slot`, which lies at or behind the place of the next.
+  void add(const uint8_t* slot, int32_t length) {
+    const int32_t bytes = length + headerBytes_;
+    int32_t at = static_cast<int32_t>(slot - headerBytes_ - arena_);
+    if (at != at_ && length <= kMovedMaxBytes) {
+      memmove(arena_ + at_ + headerBytes_, slot, static_cast<size_t>(length));
+      at = at_;
+    }
+    memset(arena_ + at, 0, static_cast<size_t>(headerBytes_));
+    records_[kTunRecordWords * count_] = at;
+    records_[kTunRecordWords * count_ + 1] = bytes;
+    count_++;
+    at_ = at + (bytes + kTunAlignBytes - 1) / kTunAlignBytes * kTunAlignBytes;
+  }
+
+ private:
+  uint8_t* const arena_;
+  int32_t at_;
+  const int32_t headerBytes_;
+  int32_t* const records_;
+  int32_t count_ = 0;
+};
+
+// One packet; 0 | -errno.
+int32_t readOne(int fd, ReadBatch* batch) {
+  uint8_t* slot = batch->slot(0);
+  ssize_t length;
+  do {
+    length = read(fd, slot, batch->slotBytes());
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) return failure();
+  batch->add(slot, static_cast<int32_t>(length));
+  return 0;
+}
+
+// Up to `tries` packets in one crossing; 0 | -errno where one of them failed.
+int32_t readThrough(Ring* ring, int fd, int32_t tries, ReadBatch* batch) {
+  uint8_t* slots[kBatchMax];
+  for (int32_t i = 0; i < tries; i++) {
+    slots[i] = batch->slot(i);
+    ring->add(IORING_OP_READ, fd, slots[i], batch->slotBytes());
+  }
+  ring->submit();
+  int32_t error = 0;
+  for (int32_t i = 0; i < tries; i++) {
+    if (ring->result(i) >= 0) {
+      batch->add(slots[i], ring->result(i));
+    } else {
+      error = ring->result(i);
+    }
+  }
+  return error;
+}
+
+// tunRead(fd, vnet, arena, start, end, max, records, tries): packets read | -errno
+// Packets are laid in [start, end), one behind the other, while the largest one possible still fits. With `tries` they
+// are read through the ring: so many in the first crossing, twice as many in the next. Without a vnet header on the
+// device (vnet = 0) each packet gets one of zeros, so that the reader sees one format.
 napi_value tunRead(napi_env env, napi_callback_info info) {
   const Args args(env, info);
   const int fd = args.descriptor(0);
-  const bool vnet = args.integer(1) != 0;
   const Bytes arena = args.bytes(2);
-  int32_t at = args.integer(3);
+  const int32_t start = args.integer(3);
   const int32_t end = args.integer(4);
   const int32_t max = args.integer(5);
   const Words records = args.words(6);
-  if (!arena.holds(at, static_cast<int64_t>(end) - at)) return integer(env, -EFAULT);
+  Ring* ring = args.ring(7);
+  if (!arena.holds(start, static_cast<int64_t>(end) - start)) return integer(env, -EFAULT);
   if (static_cast<int64_t>(max) * kTunRecordWords > static_cast<int64_t>(records.length)) return integer(env, -EINVAL);
-  const int32_t headerBytes = vnet ? 0 : kVnetHeaderBytes;
-  int32_t count = 0;
-  while (count < max && end - at >= kTunReadMaxBytes) {
-    const ssize_t length = read(fd, arena.data + at + headerBytes, static_cast<size_t>(kTunReadMaxBytes - headerBytes));
-    if (length < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN || count > 0) break;
-      return integer(env, failure());
-    }
-    if (!vnet) memset(arena.data + at, 0, kVnetHeaderBytes);
-    records.data[count * kTunRecordWords] = at;
-    records.data[count * kTunRecordWords + 1] = static_cast<int32_t>(length) + headerBytes;
-    count++;
-    const int32_t used = static_cast<int32_t>(length) + headerBytes;
-    at += (used + kTunAlignBytes - 1) / kTunAlignBytes * kTunAlignBytes;
+  ReadBatch batch(arena.data, start, args.integer(1) != 0, records.data);
+  int32_t tries = std::clamp(args.integer(7), 1, static_cast<int32_t>(kBatchMax));
+  int32_t error = 0;
+  while (error == 0 && batch.count() < max && end - batch.at() >= kTunReadMaxBytes) {
+    const int32_t fitting = std::min((end - batch.at()) / kTunSlotBytes, max - batch.count());
+    const int32_t together = std::min(tries, fitting);
+    error = ring == nullptr || together <= 1 ? readOne(fd, &batch) : readThrough(ring, fd, together, &batch);
+    tries = std::min(2 * tries, static_cast<int32_t>(kBatchMax));
   }
-  return integer(env, count);
+  return integer(env, batch.count() > 0 || error == -EAGAIN ? batch.count() : error);
 }
 
-// tunWrite(fd, vnet, arena, plan, messages): messages taken whole | -errno of the call itself
-// Every message starts with a vnet header; without one on the device (vnet = 0) it is left out.
+// Messages for a TUN device on their way into the kernel: one by one, or through the ring in one crossing.
+class WriteBatch {
+ public:
+  WriteBatch(int fd, Ring* ring) : fd_(fd), ring_(ring) {}
+
+  // Where the next message's pieces go, `pieces` of them.
+  iovec* prepare(size_t pieces) {
+    if (ring_ != nullptr && (ring_->count() == kBatchMax || used_ + pieces > kPiecesPerCall)) flush();
+    return pieces_ + used_;
+  }
+
+  // The message's pieces have been written to what `prepare` answered.
+  void add(int32_t* message, int32_t length) {
+    const size_t pieces = static_cast<size_t>(message[kPlanPieces]);
+    if (ring_ == nullptr) {
+      ssize_t written;
+      do {
+        written = writev(fd_, pieces_, static_cast<int>(pieces));
+      } while (written < 0 && errno == EINTR);
+      finish(message, length, written < 0 ? failure() : static_cast<int32_t>(written));
+      return;
+    }
+    messages_[ring_->count()] = message;
+    lengths_[ring_->count()] = length;
+    ring_->add(IORING_OP_WRITEV, fd_, pieces_ + used_, static_cast<uint32_t>(pieces));
+    used_ += pieces;
+  }
+
+  void flush() {
+    if (ring_ == nullptr || ring_->count() == 0) return;
+    const int32_t count = ring_->count();
+    ring_->submit();
+    for (int32_t i = 0; i < count; i++) finish(messages_[i], lengths_[i], ring_->result(i));
+    used_ = 0;
+  }
+
+  int32_t taken() const { return taken_; }
+
+ private:
+  void finish(int32_t* message, int32_t length, int32_t result) {
+    message[kPlanStatus] = result < 0 ? result : length;
+    if (result >= 0) taken_++;
+  }
+
+  const int fd_;
+  Ring* const ring_;
+  int32_t taken_ = 0;
+  size_t used_ = 0;
+  int32_t* messages_[kBatchMax];
+  int32_t lengths_[kBatchMax];
+  iovec pieces_[kPiecesPerCall];
+};
+
+// tunWrite(fd, vnet, arena, plan, messages, ring): messages taken whole | -errno of the call itself
+// With `ring` they are written through it. Every message starts with a vnet header; without one on the device (vnet = 0) it is left out.
 napi_value tunWrite(napi_env env, napi_callback_info info) {
   const Args args(env, info);
-  const int fd = args.descriptor(0);
   const bool vnet = args.integer(1) != 0;
   const Bytes arena = args.bytes(2);
   const Words plan = args.words(3);
   const int32_t messages = args.integer(4);
   PlanReader reader(arena, plan);
-  iovec pieces[kPiecesMax];
-  int32_t taken = 0;
+  WriteBatch batch(args.descriptor(0), messages > 1 ? args.ring(5) : nullptr);
   for (int32_t i = 0; i < messages; i++) {
     int32_t* message = reader.next();
-    if (message == nullptr) return integer(env, -EINVAL);
-    int32_t& status = message[kPlanStatus];
+    if (message == nullptr) {
+      batch.flush();
+      return integer(env, -EINVAL);
+    }
+    const int32_t count = message[kPlanPieces];
+    iovec* pieces = batch.prepare(static_cast<size_t>(count));
     const int32_t length = reader.gather(message, pieces);
     if (length < 0) {
-      status = length;
+      message[kPlanStatus] = length;
       continue;
     }
     if (!vnet) {
-      if (message[kPlanPieces] == 0 || pieces[0].iov_len < kVnetHeaderBytes) {
-        status = -EINVAL;
+      if (count == 0 || pieces[0].iov_len < kVnetHeaderBytes) {
+        message[kPlanStatus] = -EINVAL;
         continue;
       }
       pieces[0].iov_base = static_cast<uint8_t*>(pieces[0].iov_base) + kVnetHeaderBytes;
       pieces[0].iov_len -= kVnetHeaderBytes;
     }
-    ssize_t written;
-    do {
-      written = writev(fd, pieces, message[kPlanPieces]);
-    } while (written < 0 && errno == EINTR);
-    status = written < 0 ? failure() : length;
-    if (written >= 0) taken++;
+    batch.add(message, length);
   }
-  return integer(env, taken);
+  batch.flush();
+  return integer(env, batch.taken());
 }
 
 }  // namespace
 
-bool registerTun(napi_env env, napi_value exports) {
+bool registerTun(napi_env env, napi_value exports, Ring* ring) {
   return addFunction(env, exports, "tunOpen", tunOpen) && addFunction(env, exports, "tunOffload", tunOffload) &&
          addFunction(env, exports, "packetOpen", packetOpen) && addFunction(env, exports, "linkGet", linkGet) && addFunction(env, exports, "linkSet", linkSet) &&
-         addFunction(env, exports, "tunRead", tunRead) && addFunction(env, exports, "tunWrite", tunWrite);
+         addFunction(env, exports, "tunRead", tunRead, ring) && addFunction(env, exports, "tunWrite", tunWrite, ring);
 }
 
 }  // namespace mpip

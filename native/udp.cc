@@ -15,6 +15,7 @@
 #include "addon.h"
 #include "layout.h"
 #include "plan.h"
+#include "ring.h"
 
 // In the kernel's headers, not in Debian 12's C library.
 #ifndef UDP_SEGMENT
@@ -291,8 +292,6 @@ napi_value udpErrors(napi_env env, napi_callback_info info) {
 }
 
 constexpr size_t kSendControlBytes = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int));
-constexpr size_t kPiecesPerCall = 4096;
-static_assert(kPiecesPerCall >= kPiecesMax, "a message must fit in one call");
 
 void appendControl(msghdr* header, int level, int type, const void* data, size_t size) {
   uint8_t* at = static_cast<uint8_t*>(header->msg_control) + header->msg_controllen;
@@ -304,13 +303,22 @@ void appendControl(msghdr* header, int level, int type, const void* data, size_t
   header->msg_controllen += CMSG_SPACE(size);
 }
 
-// What goes to the kernel in one sendmmsg. `status` says where the result of each entry belongs; several entries may
-// share one, when a message is sent datagram by datagram.
+// What goes to the kernel in one crossing: by sendmmsg where it leaves by one socket, through the ring where by several.
+// `status` says where the result of each entry belongs; several entries may share one, when a message is sent datagram
+// by datagram.
 class SendBatch {
  public:
-  // Makes room for one more entry of up to `pieces` pieces that leaves by `fd`.
-  void prepare(int fd, size_t pieces) {
-    if (fd != fd_ || count_ == kBatchMax || used_ + pieces > kPiecesPerCall) flush();
+  explicit SendBatch(Ring* ring) : ring_(ring) {}
+
+  // Makes room for one more entry of up to `pieces` pieces that leaves by `fd`. A batch with `chained` entries has one
+  // socket: none is sent behind one that has failed.
+  void prepare(int fd, size_t pieces, bool chained) {
+    const bool another = fd != fd_ && count_ > 0;
+    if ((another && (ring_ == nullptr || chained || chained_)) || count_ == kBatchMax || used_ + pieces > kPiecesPerCall) {
+      flush();
+    }
+    mixed_ = mixed_ || (fd != fd_ && count_ > 0);
+    chained_ = chained_ || chained;
     fd_ = fd;
   }
   bool empty() const { return count_ == 0; }
@@ -340,22 +348,37 @@ class SendBatch {
     count_++;
   }
 
+  void flush() {
+    if (mixed_) {
+      flushMixed();
+    } else {
+      flushAlone();
+    }
+    mixed_ = false;
+    chained_ = false;
+    count_ = 0;
+    used_ = 0;
+  }
+
+ private:
+  static constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
   // sendmmsg answers how many entries went out before it met an error, and the error itself only when the very first
   // one fails; so the call is repeated from the entry it stopped at. A socket with the errors option may also be
   // handed the network's answer to an earlier message here: that error is gone at the next try, this entry's own is
   // not. (ENOBUFS is final: the entry has been counted as dropped.)
-  void flush() {
+  void flushAlone() {
     unsigned at = 0;
     bool again = false;
     while (at < count_) {
-      const int sent = sendmmsg(fd_, messages_ + at, count_ - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const int sent = sendmmsg(fd_, messages_ + at, count_ - at, kSendFlags);
       if (sent > 0) {
         for (int i = 0; i < sent; i++, at++) *status_[at] += static_cast<int32_t>(messages_[at].msg_len);
         again = false;
         continue;
       }
       if (errno == EINTR) continue;
-      if (!again && errno != ENOBUFS && errno != EAGAIN) {
+      if (!again && isWorthAnotherTry(errno)) {
         again = true;
         continue;
       }
@@ -364,12 +387,34 @@ class SendBatch {
       if (*failed == 0) *failed = failure();
       while (at < count_ && status_[at] == failed) at++;
     }
-    count_ = 0;
-    used_ = 0;
   }
 
- private:
+  void flushMixed() {
+    for (unsigned i = 0; i < count_; i++) {
+      ring_->add(IORING_OP_SENDMSG, status_[i][kPlanSocket], &messages_[i].msg_hdr, 1);
+    }
+    ring_->submit();
+    for (unsigned i = 0; i < count_; i++) {
+      int32_t result = ring_->result(static_cast<int32_t>(i));
+      if (result < 0 && isWorthAnotherTry(-result)) result = sendAgain(status_[i][kPlanSocket], messages_[i].msg_hdr);
+      *status_[i] = result;
+    }
+  }
+
+  static int32_t sendAgain(int fd, const msghdr& header) {
+    ssize_t sent;
+    do {
+      sent = sendmsg(fd, &header, kSendFlags);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? failure() : static_cast<int32_t>(sent);
+  }
+
+  static bool isWorthAnotherTry(int error) { return error != ENOBUFS && error != EAGAIN; }
+
+  Ring* const ring_;
   int fd_ = -1;
+  bool mixed_ = false;
+  bool chained_ = false;
   unsigned count_ = 0;
   size_t used_ = 0;
   mmsghdr messages_[kBatchMax];
@@ -387,7 +432,7 @@ void sendOneByOne(SendBatch* batch, int32_t* message, const iovec* pieces, int32
   size_t offset = 0;
   int32_t queued = 0;
   while (piece < count) {
-    batch->prepare(message[kPlanSocket], count);
+    batch->prepare(message[kPlanSocket], count, true);
     if (batch->empty() && message[kPlanStatus] != queued) return;
     iovec* out = batch->pieces();
     size_t used = 0;
@@ -412,18 +457,18 @@ bool contains(const Words& words, int32_t value) {
   return std::find(words.data, words.data + words.length, value) != words.data + words.length;
 }
 
-// udpSend(arena, plan, messages, unsegmented): messages taken whole | -errno of the call itself
+// udpSend(arena, plan, messages, unsegmented, ring): messages taken whole | -errno of the call itself
 // A message's status becomes the number of bytes that went out; less than its length means that the datagrams behind
 // them did not, and a negative errno that none did. A message whose status is not 0 is left alone. By the sockets in
 // `unsegmented` a message leaves datagram by datagram. Messages leave in the plan's order, over all sockets, so that
-// the receiver finds them in that order.
+// the receiver finds them in that order; with `ring`, also through the ring.
 napi_value udpSend(napi_env env, napi_callback_info info) {
   const Args args(env, info);
   const Bytes arena = args.bytes(0);
   const Words plan = args.words(1);
   const int32_t messages = args.integer(2);
   const Words unsegmented = args.words(3);
-  SendBatch batch;
+  SendBatch batch(args.ring(4));
   PlanReader reader(arena, plan);
   iovec pieces[kPiecesMax];
   for (int32_t i = 0; i < messages; i++) {
@@ -437,7 +482,7 @@ napi_value udpSend(napi_env env, napi_callback_info info) {
     const int32_t segment = message[kPlanSegment];
     const size_t count = static_cast<size_t>(message[kPlanPieces]);
     const bool split = segment > 0 && contains(unsegmented, fd);
-    if (!split) batch.prepare(fd, count);
+    if (!split) batch.prepare(fd, count, false);
     const int32_t length = reader.gather(message, split ? pieces : batch.pieces());
     if (length < 0) {
       message[kPlanStatus] = length;
@@ -463,11 +508,11 @@ napi_value udpSend(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-bool registerUdp(napi_env env, napi_value exports) {
+bool registerUdp(napi_env env, napi_value exports, Ring* ring) {
   return addFunction(env, exports, "udpOpen", udpOpen) && addFunction(env, exports, "udpOption", udpOption) &&
          addFunction(env, exports, "udpDevice", udpDevice) && addFunction(env, exports, "udpBind", udpBind) &&
          addFunction(env, exports, "udpReceive", udpReceive) && addFunction(env, exports, "udpErrors", udpErrors) &&
-         addFunction(env, exports, "udpSend", udpSend);
+         addFunction(env, exports, "udpSend", udpSend, ring);
 }
 
 }  // namespace mpip

@@ -44,6 +44,7 @@ const offloadsSchema = z.strictObject({
   uso: leaf(parseFlag).default(true),
   gso: leaf(parseFlag).default(true),
   gro: leaf(parseFlag).default(true),
+  ring: leaf(parseFlag).default(true),
 });
 
 /** The whole file. docs/configuration.md says what each key means. */

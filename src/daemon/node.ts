@@ -41,13 +41,13 @@ export class Node {
   /** Throws what cannot be had, with all ports closed. Packets move after `start`. */
   static open(config: Config, id: NodeId, policies: LinePolicies, log: Logger): Node {
     const arena = openArena(Router.arenaBytes({}));
-    const { gso, gro, checksum, tso, uso } = config.offloads;
-    const udp = openUdpPort(arena, log, { offloads: { gso, gro } });
+    const { gso, gro, checksum, tso, uso, ring } = config.offloads;
+    const udp = openUdpPort(arena, log, { ring, offloads: { gso, gro } });
     try {
       const sockets = new Sockets(udp, config.port, policies, log);
       openAtStart(sockets, wantedAddresses(config), log);
       const mtu = config.tun.mtu === "auto" ? tunMtu(sockets.addresses) : config.tun.mtu;
-      const tun = openTun({ name: config.tun.name, mtu, offloads: { checksum, tso, uso } }, arena, log);
+      const tun = openTun({ name: config.tun.name, mtu, ring, offloads: { checksum, tso, uso } }, arena, log);
       let node: Node | undefined;
       const router = new Router(arena, routerOptions(id, config, tun), {
         send: (plan) => udp.send(plan),

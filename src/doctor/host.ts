@@ -6,6 +6,7 @@ import { HostError } from "../host/error.ts";
 import { run } from "../host/run.ts";
 import { IoError } from "../io/error.ts";
 import { openArena } from "../io/native.ts";
+import { openRing } from "../io/ring.ts";
 import { testUdpOffloads } from "../io/selftest.ts";
 import { openTun } from "../io/tun.ts";
 import { bad, type Finding, ok, warn } from "./finding.ts";
@@ -35,7 +36,12 @@ export function readIfThere(path: string): string | undefined {
 
 /** What the kernel and the programs around it can do for us. */
 export async function kernelFindings(config: Config | undefined): Promise<Finding[]> {
-  return [...(await programFindings()), ...tunFindings(config?.offloads), ...udpFindings(config?.offloads)];
+  return [
+    ...(await programFindings()),
+    ...tunFindings(config?.offloads),
+    ...udpFindings(config?.offloads),
+    ...ringFindings(config?.offloads),
+  ];
 }
 
 async function programFindings(): Promise<Finding[]> {
@@ -100,6 +106,11 @@ function udpFindings(offloads: Offloads | undefined): Finding[] {
   const found = { gso: true, gro: true };
   testUdpOffloads(4, found, pino({ level: "silent" }));
   return offloadFindings("UDP", found, offloads, { gso: "Linux 4.18", gro: "Linux 5.0" });
+}
+
+function ringFindings(offloads: Offloads | undefined): Finding[] {
+  const found = { ring: openRing(pino({ level: "silent" })) };
+  return offloadFindings("io_uring", found, offloads, { ring: "Linux 6.0" });
 }
 
 /** `since` says, by offload, which kernel brought it. */

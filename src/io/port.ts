@@ -28,7 +28,10 @@ export interface TunPort extends Port {
   readonly sent: Readonly<SendCounters>;
   /** (offset, length) of each packet of the last read. */
   readonly records: Int32Array;
-  /** Reads up to `max` packets into [start, end), one behind the other, while the largest possible still fits. */
+  /**
+   * Reads up to `max` packets into [start, end), one behind the other, while the largest possible still fits. What else
+   * was in there may be gone.
+   */
   read(start: number, end: number, max: number): number;
   /** Writes one packet for each message; answers how many were taken. */
   write(plan: Plan): number;

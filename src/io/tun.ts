@@ -4,6 +4,7 @@ import type { Plan } from "../core/batch/plan.ts";
 import { EBUSY, EINVAL, ENODEV, ENXIO, EPERM, IoError } from "./error.ts";
 import { native } from "./native.ts";
 import type { ReceiveCounters, SendCounters, TunOffloads, TunPort } from "./port.ts";
+import { openRing } from "./ring.ts";
 import { testTunOffloads } from "./selftest.ts";
 
 /** Packets that one read may return. */
@@ -21,6 +22,8 @@ export interface TunOptions {
   queueLength?: number;
   /** What to switch off; everything that the kernel has is on. */
   offloads?: Partial<TunOffloads>;
+  /** Whether batches may go through an io_uring, where the kernel has it (default: yes). */
+  ring?: boolean;
 }
 
 /** Opens the device, sets it up, tests its offloads and switches off, with one log line, what does not work. */
@@ -38,7 +41,8 @@ export function openTun(options: TunOptions, arena: Uint8Array, log: Logger): Tu
     setLink(name, mtu, options.queueLength ?? -1);
     testTunOffloads(fd, name, offloads, log);
     setOffloads(fd, offloads, log);
-    return new NativeTun(fd, name, offloads, wanted.checksum, arena);
+    const ring = options.ring !== false && openRing(log);
+    return new NativeTun(fd, name, offloads, wanted.checksum, ring, arena);
   } catch (error) {
     native.closeDescriptor(fd);
     throw error;
@@ -93,13 +97,24 @@ class NativeTun implements TunPort {
   private fd: number;
   private polling = false;
   private readonly vnet: number;
+  private readonly ring: number;
   private readonly arena: Uint8Array;
+  /** Packets that the next read tries to get in its first crossing: as many as there were last time, and one more. */
+  private tries = 1;
 
-  constructor(fd: number, name: string, offloads: TunOffloads, vnet: boolean, arena: Uint8Array) {
+  constructor(
+    fd: number,
+    name: string,
+    offloads: TunOffloads,
+    vnet: boolean,
+    ring: boolean,
+    arena: Uint8Array,
+  ) {
     this.fd = fd;
     this.name = name;
     this.offloads = offloads;
     this.vnet = vnet ? 1 : 0;
+    this.ring = ring ? 1 : 0;
     this.arena = arena;
   }
 
@@ -125,7 +140,9 @@ class NativeTun implements TunPort {
       end,
       Math.min(max, TUN_READ_MAX),
       this.records,
+      this.ring * this.tries,
     );
+    this.tries = Math.max(0, count) + 1;
     if (count <= 0) return 0;
     this.received.calls++;
     this.received.messages += count;
@@ -134,7 +151,10 @@ class NativeTun implements TunPort {
 
   write(plan: Plan): number {
     if (plan.count === 0) return 0;
-    const taken = Math.max(0, native.tunWrite(this.fd, this.vnet, this.arena, plan.words, plan.count));
+    const taken = Math.max(
+      0,
+      native.tunWrite(this.fd, this.vnet, this.arena, plan.words, plan.count, this.ring),
+    );
     if (taken > 0) this.sent.calls++;
     this.sent.messages += taken;
     this.sent.refused += plan.count - taken;

@@ -12,6 +12,7 @@ import type {
   SocketOptions,
   UdpOffloads,
 } from "./port.ts";
+import { openRing } from "./ring.ts";
 import { testUdpOffloads } from "./selftest.ts";
 
 /** Messages that one receive may return. */
@@ -40,15 +41,15 @@ export interface UdpPortOptions {
   bufferBytes?: number;
   /** What to switch off; everything that the kernel has is on. */
   offloads?: Partial<UdpOffloads>;
+  /** Whether batches may go through an io_uring, where the kernel has it (default: yes). */
+  ring?: boolean;
 }
 
 /** The real sockets. Offloads that do not work here are switched off with one log line. */
 export function openUdpPort(arena: Uint8Array, log: Logger, options: UdpPortOptions = {}): DatagramPort {
-  return new UdpPort(arena, log, options.bufferBytes ?? BUFFER_BYTES, {
-    gso: true,
-    gro: true,
-    ...options.offloads,
-  });
+  const ring = options.ring !== false && openRing(log);
+  const offloads = { gso: true, gro: true, ...options.offloads };
+  return new UdpPort(arena, log, options.bufferBytes ?? BUFFER_BYTES, ring, offloads);
 }
 
 class UdpPort implements DatagramPort {
@@ -56,16 +57,18 @@ class UdpPort implements DatagramPort {
   private readonly arena: Uint8Array;
   private readonly log: Logger;
   private readonly bufferBytes: number;
+  private readonly ring: number;
   private readonly wanted: UdpOffloads;
   private readonly tested = new Map<4 | 6, UdpOffloads>();
   private readonly sockets = new Map<number, UdpSocket>();
   /** The sockets without UDP_SEGMENT, as the last plan was sent. */
   private unsegmented = new Int32Array(0);
 
-  constructor(arena: Uint8Array, log: Logger, bufferBytes: number, wanted: UdpOffloads) {
+  constructor(arena: Uint8Array, log: Logger, bufferBytes: number, ring: boolean, wanted: UdpOffloads) {
     this.arena = arena;
     this.log = log;
     this.bufferBytes = bufferBytes;
+    this.ring = ring ? 1 : 0;
     this.wanted = wanted;
   }
 
@@ -112,7 +115,7 @@ class UdpPort implements DatagramPort {
   }
 
   private sendOnce(plan: Plan): number {
-    return Math.max(0, native.udpSend(this.arena, plan.words, plan.count, this.unsegmented));
+    return Math.max(0, native.udpSend(this.arena, plan.words, plan.count, this.unsegmented, this.ring));
   }
 
   /**

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -116,6 +117,21 @@ int ioctl(int fd, unsigned long request, ...) {
     return -1;
   }
   return REAL(ioctl)(fd, request, argument);
+}
+
+// The addon's way to io_uring.
+long syscall(long number, ...) {
+  va_list arguments;
+  long a[6];
+  va_start(arguments, number);
+  for (int i = 0; i < 6; i++) a[i] = va_arg(arguments, long);
+  va_end(arguments);
+  if ((number == SYS_io_uring_setup && faulty("ring-unknown")) ||
+      (number == SYS_io_uring_enter && faulty("ring-refused"))) {
+    errno = ENOSYS;
+    return -1;
+  }
+  return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 ssize_t read(int fd, void *buffer, size_t size) {

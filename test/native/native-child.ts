@@ -86,6 +86,9 @@ function wrongCalls(tun: number, udp: number, arena: Uint8Array): [string, strin
     ["tunRead", "huge count", read([5, HUGE])],
     ["tunRead", "records of bytes", read([6, new Uint8Array(4096)])],
     ["tunRead", "arena of words", read([2, new Int32Array(ARENA_BYTES)])],
+    ["tunRead", "through the ring, not open", [...read([0, 9999]), 4]],
+    ["tunRead", "through the ring, start before the arena", [...read([3, -1]), 4]],
+    ["tunRead", "through the ring, huge tries", [...read([0, 9999]), HUGE]],
     ["tunWrite", "more messages than the plan", [tun, 1, arena, planOf(tun, [0, 10]), 2]],
     ["tunWrite", "huge count", [tun, 1, arena, new Int32Array(0), HUGE]],
     ["packetOpen", "no such interface", ["nowhere0"]],
@@ -221,6 +224,7 @@ export const scenarios = {
     const tun = openTun("guard0");
     const udp = native.udpOpen(4);
     const { arena, touched } = guardedArena();
+    native.ringOpen();
     const before = descriptors();
     const answers = wrongCalls(tun, udp, arena).map(([name, what, args]) => {
       const answer = loose[name]!(...args);
@@ -272,6 +276,7 @@ export const scenarios = {
     const port = native.udpBind(bound, LOOPBACK, 0);
     const udp = native.udpOpen(4);
     const { arena, touched } = guardedArena();
+    native.ringOpen();
     const numbers = random(seed);
     const next = () => numbers.next().value;
     const answers = new Set<boolean>();
@@ -279,8 +284,9 @@ export const scenarios = {
       const plan = garbage(next, [udp, bound, tun, -1, 9999]);
       const messages = [1, 2, 5, HUGE, -1][next() % 5]!;
       const unsegmented = next() % 2 === 0 ? Int32Array.of(udp) : NO_SEGMENTS;
-      answers.add(native.udpSend(arena, plan, messages, unsegmented) <= Math.max(0, messages));
-      answers.add(native.tunWrite(tun, next() % 2, arena, plan, messages) <= Math.max(0, messages));
+      const ring = next() % 2;
+      answers.add(native.udpSend(arena, plan, messages, unsegmented, ring) <= Math.max(0, messages));
+      answers.add(native.tunWrite(tun, next() % 2, arena, plan, messages, ring) <= Math.max(0, messages));
     }
     return { port, answers: [...answers], touched: touched() };
   },

@@ -10,10 +10,10 @@ import { serve } from "../helpers/scenarios.ts";
 
 const families = { 4: ["10.1.0.1", "10.1.0.2"], 6: ["fd01::1", "fd01::2"] };
 
-function openUdp(family: 4 | 6, wanted: Partial<UdpOffloads>) {
+function openUdp(family: 4 | 6, wanted: Partial<UdpOffloads>, ring = false) {
   const { log, lines } = logLines();
   const arena = openArena(ENDPOINT_ARENA_BYTES);
-  const endpoint = new Endpoint(openUdpPort(arena, log, { offloads: wanted }), arena);
+  const endpoint = new Endpoint(openUdpPort(arena, log, { ring, offloads: wanted }), arena);
   const [from, to] = families[family].map((text) =>
     endpoint.port.open({ address: parseAddress(text), port: 0 }),
   );
@@ -22,8 +22,8 @@ function openUdp(family: 4 | 6, wanted: Partial<UdpOffloads>) {
 
 export const scenarios = {
   /** Opens sockets, sends some bursts, and tells what is on, what was logged and what arrived. */
-  udp(family: 4 | 6, wanted: Partial<UdpOffloads> = {}) {
-    const { endpoint, lines, from, to } = openUdp(family, wanted);
+  udp(family: 4 | 6, wanted: Partial<UdpOffloads> = {}, ring = false) {
+    const { endpoint, lines, from, to } = openUdp(family, wanted, ring);
     const offloads = { ...from.offloads };
     const bursts = [0, 1, 2, 3].map((seed) => pattern(5000 + seed, seed));
     const message = { to: parseAddress(families[family][1]!), port: to.port, segment: 1000 };
@@ -61,7 +61,7 @@ export const scenarios = {
   tun(wanted: Partial<TunOffloads> = {}) {
     const { log, lines } = logLines();
     const arena = openArena(ENDPOINT_ARENA_BYTES).fill(0xa5);
-    const tun = openTun({ name: "offload0", mtu: 1400, offloads: wanted }, arena, log);
+    const tun = openTun({ name: "offload0", mtu: 1400, ring: false, offloads: wanted }, arena, log);
     const { offloads } = tun;
     tun.close();
     return { offloads, lines, arenaUntouched: arena.every((byte) => byte === 0xa5) };

@@ -51,6 +51,10 @@ const LINES = {
     "warn: UDP: segmentation offload is corrupted by this kernel; sending and receiving datagram by datagram",
   noReceive:
     "info: UDP: this kernel has no receive offload (UDP_GRO came with Linux 5.0); receiving datagram by datagram",
+  noRing:
+    "info: no io_uring here (it needs Linux 6.0, and may be forbidden); crossing into the kernel packet by packet",
+  brokenRing:
+    "warn: io_uring does not move what it is given on this kernel; crossing into the kernel packet by packet",
   tso: "warn: TUN: TCP segmentation offload corrupts or refuses packets on this kernel; switched off",
   uso: "warn: TUN: UDP segmentation offload corrupts or refuses packets on this kernel; switched off",
   noUso:
@@ -82,6 +86,21 @@ describe.each([4, 6] as const)("the self-test of the UDP offloads over IPv%d", (
       lines: [],
       ...ALL_SENT,
     });
+  });
+});
+
+describe("the self-test of io_uring", () => {
+  const through = (fault?: string) => child("udp", [4, {}, true], fault);
+
+  it("passes on this kernel and says nothing, and what leaves by several sockets arrives in order", async () => {
+    expect(await through()).toMatchObject({ offloads: ON, lines: [], ...ALL_SENT });
+  });
+
+  it.each([
+    ["has none", "ring-unknown", LINES.noRing],
+    ["does nothing with what is in it", "ring-refused", LINES.brokenRing],
+  ])("on a kernel that %s, goes on without it, with one line", async (_, fault, line) => {
+    expect(await through(fault)).toMatchObject({ offloads: ON, lines: [line], ...ALL_SENT });
   });
 });
 
@@ -187,7 +206,7 @@ describe("over a kernel with broken segmentation", () => {
       const verdicts = await runScenario<typeof contract, "datagrams">(
         "test/native/port-contract-child.ts",
         "datagrams",
-        [4],
+        [4, false],
         where(fault),
       );
       expect(Object.keys(verdicts).sort()).toEqual(datagramContract.map(({ name }) => name).sort());

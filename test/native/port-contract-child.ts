@@ -54,6 +54,7 @@ async function judge<Harness>(
 
 async function withDatagrams(
   family: 4 | 6,
+  ring: boolean,
   body: (harness: DatagramHarness) => Promise<void>,
 ): Promise<void> {
   const { addresses, foreign, unreachable, headerBytes } = families[family];
@@ -62,7 +63,7 @@ async function withDatagrams(
     await body({
       endpoint(offloads = {}) {
         const arena = openArena(ENDPOINT_ARENA_BYTES);
-        const port = openUdpPort(arena, log, { offloads });
+        const port = openUdpPort(arena, log, { ring, offloads });
         ports.push(port);
         return new Endpoint(port, arena);
       },
@@ -79,11 +80,12 @@ async function withDatagrams(
 
 async function withTun(
   offloads: Partial<TunOffloads>,
+  ring: boolean,
   body: (harness: TunHarness) => Promise<void>,
 ): Promise<void> {
   const name = "contract0";
   const arena = openArena(TUN_CONTRACT_ARENA_BYTES);
-  const port = openTun({ name, mtu: 1400, offloads }, arena, log);
+  const port = openTun({ name, mtu: 1400, ring, offloads }, arena, log);
   execFileSync("ip", ["addr", "add", "10.2.0.1/24", "dev", name]);
   const socket = createSocket("udp4").bind(HOST_PORT, "10.2.0.1");
   const received: Uint8Array[] = [];
@@ -112,8 +114,10 @@ async function withTun(
 }
 
 export const scenarios = {
-  datagrams: (family: 4 | 6) => judge(datagramContract, (body) => withDatagrams(family, body)),
-  tun: (offloads: Partial<TunOffloads>) => judge(tunContract, (body) => withTun(offloads, body)),
+  datagrams: (family: 4 | 6, ring = true) =>
+    judge(datagramContract, (body) => withDatagrams(family, ring, body)),
+  tun: (offloads: Partial<TunOffloads>, ring = true) =>
+    judge(tunContract, (body) => withTun(offloads, ring, body)),
 };
 
 await serve(scenarios);

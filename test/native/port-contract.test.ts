@@ -26,7 +26,13 @@ afterAll(() => namespace?.remove());
 const runs = [
   { port: "the UDP port over IPv4", cases: datagramContract, run: () => child("datagrams", [4]) },
   { port: "the UDP port over IPv6", cases: datagramContract, run: () => child("datagrams", [6]) },
+  {
+    port: "the UDP port without io_uring",
+    cases: datagramContract,
+    run: () => child("datagrams", [4, false]),
+  },
   { port: "the TUN device", cases: tunContract, run: () => child("tun", [{}]) },
+  { port: "the TUN device without io_uring", cases: tunContract, run: () => child("tun", [{}, false]) },
   {
     port: "the TUN device without offloads",
     cases: tunContract,

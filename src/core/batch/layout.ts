@@ -33,6 +33,8 @@ export const RECORD_WORDS = 16;
 export const TUN_RECORD_WORDS = 2;
 export const TUN_READ_MAX_BYTES = 65545;
 export const TUN_ALIGN_BYTES = 64;
+/** How far apart packets lie that were read in one crossing, before their lengths were known. */
+export const TUN_SLOT_BYTES = 65600;
 
 /** Messages in one call to the kernel. */
 export const BATCH_MAX = 64;
@@ -84,6 +86,7 @@ export const SHARED_LAYOUT: Readonly<Record<string, number>> = {
   vnetHeaderBytes: VNET_HEADER_BYTES,
   tunReadMaxBytes: TUN_READ_MAX_BYTES,
   tunAlignBytes: TUN_ALIGN_BYTES,
+  tunSlotBytes: TUN_SLOT_BYTES,
   batchMax: BATCH_MAX,
   piecesMax: PIECES_MAX,
   segmentsMax: SEGMENTS_MAX,

@@ -39,7 +39,7 @@ describe("a configuration file", () => {
       exit: false,
       dns: [],
       log: "info",
-      offloads: { checksum: true, tso: true, uso: true, gso: true, gro: true },
+      offloads: { checksum: true, tso: true, uso: true, gso: true, gro: true, ring: true },
     });
     expect(config.name).toBeUndefined();
     expect(config.interfaces).toBeUndefined();

@@ -88,8 +88,8 @@ export interface Native {
   /** Throws away what is to be read; answers how many messages that were. */
   netlinkDrain(fd: number): number;
 
-  /** Calls back once in each turn of the event loop in which the descriptor has something to read. */
-  pollStart(fd: number, callback: () => void): number;
+  /** Calls back once in each turn of the event loop in which the descriptor has something to read; `turn` counts them. */
+  pollStart(fd: number, callback: (turn: number) => void): number;
   /** Before the descriptor is closed; may be called from any callback. */
   pollStop(fd: number): number;
 }

@@ -23,9 +23,13 @@ struct Poll {
 // environment's end waits, through `ending`, until the last one has closed.
 struct Polls {
   napi_env env = nullptr;
+  // Counts the turns of the loop, so that a callback can tell whether another one was called in the same.
+  uv_prepare_t counter;
+  int32_t turn = 0;
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle ending = nullptr;
   bool ended = false;
+  // Handles that have not closed yet, the counter among them.
   int open = 0;
   std::unordered_map<int, Poll*> byDescriptor;
 };
@@ -42,16 +46,22 @@ void onReady(uv_poll_t* handle, int, int) {
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value callback;
   napi_value receiver;
+  napi_value turn;
   napi_value result;
   if (napi_get_reference_value(env, poll->callback, &callback) == napi_ok &&
       napi_get_global(env, &receiver) == napi_ok &&
-      napi_make_callback(env, poll->owner->context, receiver, callback, 0, nullptr, &result) ==
+      napi_create_int32(env, poll->owner->turn, &turn) == napi_ok &&
+      napi_make_callback(env, poll->owner->context, receiver, callback, 1, &turn, &result) ==
           napi_pending_exception) {
     napi_value error;
     napi_get_and_clear_last_exception(env, &error);
     napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
+}
+
+void noteClosed(Polls* polls) {
+  if (--polls->open == 0 && polls->ended) finish(polls);
 }
 
 void stop(Poll* poll) {
@@ -61,7 +71,7 @@ void stop(Poll* poll) {
     Poll* closed = static_cast<Poll*>(handle->data);
     Polls* polls = closed->owner;
     delete closed;
-    if (--polls->open == 0 && polls->ended) finish(polls);
+    noteClosed(polls);
   });
 }
 
@@ -122,7 +132,23 @@ void onEnvironmentEnd(napi_async_cleanup_hook_handle, void* data) {
   polls->byDescriptor.clear();
   napi_async_destroy(polls->env, polls->context);
   polls->ended = true;
-  if (polls->open == 0) finish(polls);
+  uv_close(reinterpret_cast<uv_handle_t*>(&polls->counter),
+           [](uv_handle_t* handle) { noteClosed(static_cast<Polls*>(handle->data)); });
+}
+
+bool startCounter(Polls* polls) {
+  uv_loop_t* loop;
+  if (napi_get_uv_event_loop(polls->env, &loop) != napi_ok) return false;
+  uv_prepare_init(loop, &polls->counter);
+  polls->counter.data = polls;
+  polls->open = 1;
+  uv_prepare_start(&polls->counter, [](uv_prepare_t* handle) {
+    // Stays a number that JavaScript does not have to allocate.
+    int32_t& turn = static_cast<Polls*>(handle->data)->turn;
+    turn = (turn + 1) & 0x3fffffff;
+  });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&polls->counter));
+  return true;
 }
 
 }  // namespace
@@ -137,6 +163,7 @@ bool registerPoll(napi_env env, napi_value exports) {
     delete polls;
     return false;
   }
+  if (!startCounter(polls)) return false;
   napi_add_async_cleanup_hook(env, onEnvironmentEnd, polls, &polls->ending);
   return addFunction(env, exports, "pollStart", pollStart, polls) &&
          addFunction(env, exports, "pollStop", pollStop, polls);

@@ -16,6 +16,8 @@ export class Loop {
   private timer: NodeJS.Timeout | undefined;
   private timerUs = Number.POSITIVE_INFINITY;
   private running = false;
+  /** The turn of the event loop in which all sockets were emptied last. */
+  private emptiedTurn = -1;
 
   constructor(router: Router, tun: TunPort) {
     this.router = router;
@@ -43,7 +45,7 @@ export class Loop {
       records,
       count: 0,
     }));
-    for (const socket of fresh) socket.start(() => this.receive(socket));
+    for (const socket of fresh) socket.start((turn) => this.receive(socket, turn));
   }
 
   /** After something but a packet has changed the router. */
@@ -65,14 +67,20 @@ export class Loop {
   }
 
   /** All sockets together, so that the router can put in order what came in over different paths. */
-  private receive(readable: DatagramSocket): void {
+  private receive(readable: DatagramSocket, turn: number): void {
+    if (turn === this.emptiedTurn) return;
     let found = 0;
+    let isEmpty = true;
     for (let i = 0; i < this.inputs.length; i++) {
       const input = this.inputs[i]!;
       input.count = this.sockets[i]!.receive(input.slotsAt, SLOT_BYTES, SLOTS);
       found += input.count;
+      isEmpty &&= input.count < SLOTS;
     }
-    if (found > 0) this.router.handleNet(this.inputs, nowUs());
+    if (found > 0) {
+      if (isEmpty) this.emptiedTurn = turn;
+      this.router.handleNet(this.inputs, nowUs());
+    }
     // Otherwise it is the network's answers that make the socket readable, until they are taken.
     else readable.errors();
     this.arm();

@@ -12,13 +12,16 @@ import type { Plan } from "../core/batch/plan.ts";
  * - A message that the kernel does not take is dropped, as a router drops a packet; the port counts it.
  * - `start` calls back once in each turn of the event loop in which there is something to read. Whoever handles it
  *   reads one batch and returns: what is left brings the next call, after timers and the control socket had their turn.
+ *   The calls of one turn have its number, so that what was emptied in one of them need not be asked in another.
  * - `close` may be called at any time, also from a callback; afterwards reads and writes answer 0.
  * - No packet and no state of the network makes a method throw.
  */
 interface Port {
-  start(onReadable: () => void): void;
+  start(onReadable: OnReadable): void;
   close(): void;
 }
+
+export type OnReadable = (turn: number) => void;
 
 /** The device that the host's own packets come from and go to. Packets start with a vnet header (core/batch/layout). */
 export interface TunPort extends Port {

@@ -3,7 +3,7 @@ import { BATCH_MAX, TUN_RECORD_WORDS } from "../core/batch/layout.ts";
 import type { Plan } from "../core/batch/plan.ts";
 import { EBUSY, EINVAL, ENODEV, ENXIO, EPERM, IoError } from "./error.ts";
 import { native } from "./native.ts";
-import type { ReceiveCounters, SendCounters, TunOffloads, TunPort } from "./port.ts";
+import type { OnReadable, ReceiveCounters, SendCounters, TunOffloads, TunPort } from "./port.ts";
 import { openRing } from "./ring.ts";
 import { testTunOffloads } from "./selftest.ts";
 
@@ -118,7 +118,7 @@ class NativeTun implements TunPort {
     this.arena = arena;
   }
 
-  start(onReadable: () => void): void {
+  start(onReadable: OnReadable): void {
     const error = native.pollStart(this.fd, onReadable);
     if (error < 0) throw new IoError(`cannot wait for packets of ${this.name}`, error);
     this.polling = true;

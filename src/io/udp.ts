@@ -7,6 +7,7 @@ import { native } from "./native.ts";
 import type {
   DatagramPort,
   DatagramSocket,
+  OnReadable,
   ReceiveCounters,
   SendCounters,
   SocketOptions,
@@ -215,7 +216,7 @@ class UdpSocket implements DatagramSocket {
     return this.fd;
   }
 
-  start(onReadable: () => void): void {
+  start(onReadable: OnReadable): void {
     const error = native.pollStart(this.fd, onReadable);
     if (error < 0) throw new IoError(`cannot wait for packets on UDP port ${this.port}`, error);
     this.polling = true;

@@ -102,13 +102,14 @@ export const scenarios = {
     const { arena, plan } = roundOfPackets();
     let kept: unknown;
     let carried = 0;
+    let turn = 0;
     const round = () => {
       native.tunWrite(left.tap, 1, arena, plan.words, plan.count);
       native.tunWrite(right.tap, 1, arena, plan.words, plan.count);
       left.pipe.handleTun();
-      right.pipe.handleNet();
+      right.pipe.handleNet(++turn);
       right.pipe.handleTun();
-      left.pipe.handleNet();
+      left.pipe.handleNet(++turn);
       carried += 2 * PACKETS_PER_ROUND;
       if (allocate) for (let i = 0; i < 2 * PACKETS_PER_ROUND; i++) kept = { i };
     };

@@ -25,6 +25,7 @@ import {
 import type {
   DatagramPort,
   DatagramSocket,
+  OnReadable,
   ReceiveCounters,
   SendCounters,
   SocketOptions,
@@ -200,7 +201,7 @@ export class FakeSocket implements DatagramSocket {
     this.onClose = onClose;
   }
 
-  start(onReadable: () => void): void {
+  start(onReadable: OnReadable): void {
     this.readiness.start(onReadable, `UDP port ${this.port}`);
   }
 

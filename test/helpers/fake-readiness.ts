@@ -1,9 +1,11 @@
 import { IoError } from "../../src/io/error.ts";
+import type { OnReadable } from "../../src/io/port.ts";
 
 /** Calls back once in each turn of the event loop in which there is something to read, as a polled descriptor does. */
 export class Readiness {
   closed = false;
-  private onReadable: (() => void) | undefined;
+  private onReadable: OnReadable | undefined;
+  private turn = 0;
   private scheduled: NodeJS.Immediate | undefined;
   private readonly readable: () => boolean;
 
@@ -11,7 +13,7 @@ export class Readiness {
     this.readable = readable;
   }
 
-  start(onReadable: () => void, what: string): void {
+  start(onReadable: OnReadable, what: string): void {
     if (this.closed || this.onReadable !== undefined)
       throw new IoError(`cannot wait for packets of ${what}: closed or started before`);
     this.onReadable = onReadable;
@@ -23,7 +25,7 @@ export class Readiness {
     if (this.onReadable === undefined || this.scheduled !== undefined || !this.readable()) return;
     this.scheduled = setImmediate(() => {
       this.scheduled = undefined;
-      if (this.readable()) this.onReadable?.();
+      if (this.readable()) this.onReadable?.(++this.turn);
       this.changed();
     });
   }

@@ -7,7 +7,7 @@ import {
 } from "../../src/core/batch/layout.ts";
 import type { Plan } from "../../src/core/batch/plan.ts";
 import { EBADF, EINVAL } from "../../src/io/error.ts";
-import type { ReceiveCounters, SendCounters, TunOffloads, TunPort } from "../../src/io/port.ts";
+import type { OnReadable, ReceiveCounters, SendCounters, TunOffloads, TunPort } from "../../src/io/port.ts";
 import { Readiness } from "./fake-readiness.ts";
 import { gather, planMessages } from "./plan-messages.ts";
 
@@ -47,7 +47,7 @@ export class FakeTun implements TunPort {
     this.readiness.changed();
   }
 
-  start(onReadable: () => void): void {
+  start(onReadable: OnReadable): void {
     this.readiness.start(onReadable, this.name);
   }
 

@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { PathView } from "../../src/control/views.ts";
 import {
   disableMptcp,
   enableMptcp,
   type Host,
   type Lab,
+  LabDaemon,
   type LabProcess,
   linkAddresses,
   type MptcpAddress,
@@ -50,6 +52,8 @@ export const CONTENDERS: readonly Contender[] = [
   { name: "MPTCP, 2 links", needs: ["mptcpize"], start: startMptcp },
   { name: "mpip pipe, 1 path", start: (lab) => startPipe(lab, 1) },
   { name: "mpip pipe, 2 paths", start: (lab) => startPipe(lab, 2) },
+  { name: "mpip, 1 path", start: (lab) => startMpip(lab, 1) },
+  { name: "mpip, 2 paths", start: (lab) => startMpip(lab, 2) },
   { name: "wireguard-go", needs: ["wireguard-go", "wg"], start: startWireguard },
   { name: "OpenVPN", needs: ["openvpn", "openssl"], start: startOpenvpn },
 ];
@@ -97,6 +101,44 @@ async function startPipe(lab: Lab, paths: number): Promise<Running> {
     return daemon;
   };
   return tunnel([await start("a", "b"), await start("b", "a")]);
+}
+
+/** The real thing: two daemons, as they are when nobody configures more than has to be. */
+async function startMpip(lab: Lab, paths: number): Promise<Running> {
+  const links = LINKS.slice(0, paths);
+  const daemons = (["a", "b"] as const).map((self) => {
+    const other = self === "a" ? "b" : "a";
+    const config = [
+      `name: ${self}`,
+      `tun: { address: ${INNER[self]}/24 }`,
+      `interfaces: [${links.join(", ")}]`,
+      "peers:",
+      `  - name: ${other}`,
+      `    endpoints: [${links.map((link) => lab.host(other).ip(link)).join(", ")}]`,
+      `    routes: ${INNER[other]}/32`,
+    ];
+    return new LabDaemon(lab.host(self), `${config.join("\n")}\n`);
+  });
+  const stop = async () => {
+    await Promise.all(daemons.map((daemon) => daemon.process?.stop()));
+    for (const daemon of daemons) daemon[Symbol.dispose]();
+  };
+  try {
+    const processes = await Promise.all(daemons.map((daemon) => daemon.up()));
+    await Promise.all(daemons.map((daemon) => allReady(daemon, paths)));
+    return { target: INNER.b, daemons: processes, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function allReady(daemon: LabDaemon, paths: number): Promise<void> {
+  const areReady = async () => {
+    const views = await daemon.ask<PathView[]>("paths");
+    return views.filter(({ state }) => state === "ready").length >= paths;
+  };
+  await waitFor(areReady, { what: `the paths of ${daemon.host.name}`, everyMs: 200 });
 }
 
 async function startWireguard(lab: Lab): Promise<Running> {

@@ -88,6 +88,8 @@ export class Pipe {
   private readonly handed: Int32Array;
   /** The order of the datagram behind the one handed on last. */
   private expected = 0;
+  /** The turn of the event loop in which all paths were emptied last. */
+  private emptiedTurn = -1;
 
   constructor(
     arena: Uint8Array,
@@ -122,7 +124,7 @@ export class Pipe {
 
   start(): void {
     this.tun.start(() => this.handleTun());
-    for (const { socket } of this.paths) socket.start(() => this.handleNet());
+    for (const { socket } of this.paths) socket.start((turn) => this.handleNet(turn));
   }
 
   handleTun(): void {
@@ -197,7 +199,8 @@ export class Pipe {
    * Takes a batch from every path and hands the messages on in the order in which they were sent. Where one is missing
    * that may have come in meanwhile, the paths that have nothing left are asked again; it is not waited for.
    */
-  handleNet(): void {
+  handleNet(turn: number): void {
+    if (turn === this.emptiedTurn) return;
     this.writer.clear();
     if (!this.refill()) {
       // Then it is the network's answers that make a socket readable, until they are taken.
@@ -217,6 +220,13 @@ export class Pipe {
       this.handed[path] = this.handed[path]! + 1;
     }
     this.write();
+    if (this.isEmpty()) this.emptiedTurn = turn;
+  }
+
+  /** Whether every path gave less than it was asked for. */
+  private isEmpty(): boolean {
+    for (let k = 0; k < this.received.length; k++) if (this.received[k] === SLOTS) return false;
+    return true;
   }
 
   /** Receives on every path whose messages have all been handed on and written; answers whether there was anything. */

@@ -129,6 +129,7 @@ export class ReorderBuffer {
     this.empty(session);
     this.known[session] = 0;
     this.waits[session] = 0;
+    this.patientBlock[session] = NONE;
   }
 
   /** The number that the session's next packet must have; what it still holds is handed on first. */
@@ -306,7 +307,6 @@ export class ReorderBuffer {
   }
 
   private giveUp(session: number): void {
-    this.patientBlock[session] = NONE;
     this.expected[session] = this.start[this.first[session]!]!;
     this.releaseConsecutive(session);
   }
@@ -335,6 +335,8 @@ export class ReorderBuffer {
     const at = this.poolAt + block * this.blockBytes;
     this.owner.release(session, this.tag[block]!, at, this.headerBytes[block]!, this.payloadBytes[block]!);
     this.retire(block);
+    // Whatever is first next, and be it in the same block, has a gap of its own in front of it.
+    this.patientBlock[session] = NONE;
     const next = this.next[block]!;
     this.first[session] = next;
     this.count[session] = this.count[session]! - 1;

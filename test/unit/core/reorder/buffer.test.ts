@@ -65,6 +65,39 @@ describe("the reorder buffer", () => {
     expect(bench.buffer.size).toBe(0);
   });
 
+  it("waits for what may be sent again, but not again and again", () => {
+    const bench = new Bench();
+    bench.patienceUs = 20;
+    const waited = (gap: number, nowUs: number) => {
+      const start = 100 + 40 * gap;
+      for (const behind of [0, 20]) bench.accept(start + behind, start, { nowUs });
+      bench.evidence = start + 30;
+      bench.buffer.handleEvidence(nowUs);
+      const isWaiting = bench.buffer.size > 0;
+      // It comes after all, or is given up.
+      if (gap % 2 === 0) bench.accept(start + 10, start, { nowUs: nowUs + 10 });
+      bench.buffer.handleEvidence(nowUs + 20);
+      expect(bench.buffer.size).toBe(0);
+      bench.buffer.recycle();
+      bench.accept(start + 30, start + 30, { nowUs: nowUs + 20 });
+      return isWaiting;
+    };
+    const gaps = Array.from({ length: 8 }, (_, gap) => gap);
+    expect(gaps.map((gap) => waited(gap, 1000 * gap))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
+    // Most are forgotten after a while.
+    expect(gaps.map((gap) => waited(8 + gap, 1_500_000 + 1000 * gap))).toContain(true);
+    expect(waited(16, 60_000_000)).toBe(true);
+  });
+
   it("goes on where the numbers wrap", () => {
     const bench = new Bench();
     bench.accept(0x7fff_fff6);

@@ -3,6 +3,7 @@ import { type Link, median, percentile, toolCommand } from "../lab/index.ts";
 import type { CallReport } from "./call/report.ts";
 import type { Experiment, Run, RunOptions } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
+import { FREEZES, FROZEN, frameGaps, freezeFigures, LONGEST } from "./freezes.ts";
 import { type Network, upNetwork } from "./network.ts";
 import { type Profile, withQueue } from "./profiles.ts";
 import type { Chart, LinesChart, Section } from "./report/chart.ts";
@@ -53,9 +54,6 @@ const CALLS: readonly Call[] = [
 ];
 
 /** Names of figures. */
-const LONGEST = "longest ms between two frames";
-const FREEZES = "freezes";
-const FROZEN = "ms frozen";
 const VIDEO = "Mbit/s of video";
 const AUDIO = "ms of audio delay, median";
 const AUDIO_P95 = "ms of audio delay, p95";
@@ -65,7 +63,6 @@ const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, AUDIO, AUDIO_P95, AUDIO_LOST, 
 
 /** The beginning, in which the rate is found, is left out. */
 const SETTLED_S = 8;
-const FRAME_MS = 1000 / 30;
 const AUDIO_PER_S = 50;
 
 export const figure5: Experiment = {
@@ -165,33 +162,23 @@ function callRun(
   { rate, shownS, frameDelaysMs, audioDelay }: CallReport,
   seconds: number,
 ): Pick<Run, "figures" | "series" | "samples"> {
-  // What is missing at the end counts, too.
-  const times = [...shownS.filter((atS) => atS > SETTLED_S), seconds];
-  const gaps = times.slice(1).map((atS, i) => (atS - times[i]!) * 1000);
-  const frozen = gaps.filter(isFreeze);
+  const gaps = frameGaps(shownS, SETTLED_S, seconds);
   const settled = <T>(values: readonly T[], atS: readonly number[]) =>
     values.filter((_, i) => atS[i]! > SETTLED_S);
   const audio = settled(audioDelay.values, audioDelay.atS);
   const video = settled(rate.values, rate.atS);
   return {
     figures: {
-      [LONGEST]: Math.max(...gaps),
-      [FREEZES]: frozen.length,
-      [FROZEN]: frozen.reduce((sum, gap) => sum + gap, 0),
+      ...freezeFigures(gaps.values),
       [VIDEO]: video.reduce((sum, one) => sum + one, 0) / video.length,
       [AUDIO]: median(audio),
       [AUDIO_P95]: percentile(audio, 95),
       [AUDIO_LOST]: 1 - audio.length / ((seconds - SETTLED_S) * AUDIO_PER_S),
       [FRAME_DELAY]: median(settled(frameDelaysMs, shownS)),
     },
-    series: { "video Mbit/s": rate, "ms between frames": { atS: times.slice(1), values: gaps } },
+    series: { "video Mbit/s": rate, "ms between frames": gaps },
     samples: { "audio ms": audio, "frame ms": settled(frameDelaysMs, shownS) },
   };
-}
-
-/** As WebRTC counts: three times, or 150 ms more than, what is usual. */
-function isFreeze(gapMs: number): boolean {
-  return gapMs > Math.max(3 * FRAME_MS, FRAME_MS + 150);
 }
 
 function section(runs: readonly Run[], title: string): Section {

@@ -6,6 +6,7 @@ import { matrix } from "./matrix.ts";
 import { failover, figure4b } from "./outage.ts";
 import { simultFlows } from "./simult-flows.ts";
 import { figure7, figure8 } from "./video-figures.ts";
+import { webrtc } from "./webrtc.ts";
 import { wireless } from "./wireless.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -15,6 +16,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   figure4c,
   figure4d,
   figure5,
+  webrtc,
   figure7,
   figure8,
   figure9,

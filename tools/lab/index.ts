@@ -29,6 +29,7 @@ export type { CutKind, LineChange, Link } from "./link.ts";
 export { type Machine, machine } from "./machine.ts";
 export { LabDaemon } from "./mpip-daemon.ts";
 export { disableMptcp, enableMptcp, linkAddresses, type MptcpAddress } from "./mptcp.ts";
+export { namespaced } from "./namespace.ts";
 export type { Nat } from "./nat.ts";
 export { packageRoot, toolCommand } from "./own-files.ts";
 export { type PingOptions, type PingResult, ping } from "./ping.ts";

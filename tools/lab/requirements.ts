@@ -7,6 +7,7 @@ export class RequirementError extends Error {
 }
 
 const packages: Record<string, string> = {
+  chromium: "chromium",
   conntrack: "conntrack",
   curl: "curl",
   ethtool: "ethtool",

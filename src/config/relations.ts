@@ -1,4 +1,5 @@
 import { ruleProblems } from "./rule.ts";
+import { MISSING } from "./schema-parts.ts";
 import {
   formatNodeId,
   formatPrefix,
@@ -19,9 +20,15 @@ export interface Problem {
  * rest.
  */
 export function relationProblems(file: unknown): Problem[] {
-  const { node, tun, interfaces, rules } = mapping(file);
+  const { node, tun, interfaces, rules, realAddresses = false } = mapping(file);
   const peers = list(mapping(file).peers).map((peer) => (isMapping(peer) ? peer : undefined));
   return [
+    ...(isMapping(file) &&
+    isMapping(tun ?? {}) &&
+    mapping(tun).address === undefined &&
+    realAddresses === false
+      ? [{ path: ["tun", "address"], message: MISSING }]
+      : []),
     ...peerProblems(peers),
     ...nodeProblems(node, peers),
     ...routeProblems(mapping(tun).address, peers),

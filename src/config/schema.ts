@@ -5,6 +5,7 @@ import { ruleSchema } from "./rule.ts";
 import { leaf, listOf, oneOrMore } from "./schema-parts.ts";
 import {
   parseChoice,
+  parseDestinations,
   parseDeviceName,
   parseEndpoint,
   parseFlag,
@@ -25,7 +26,7 @@ const MTU_MAX_BYTES = 65535;
 
 const tunSchema = z.strictObject({
   name: leaf(parseDeviceName).default(DEFAULT_TUN_NAME),
-  address: oneOrMore(parseInterfaceAddress),
+  address: oneOrMore(parseInterfaceAddress).default([]),
   mtu: leaf((value) =>
     value === "auto" ? value : parseWhole(value, MTU_MIN_BYTES, MTU_MAX_BYTES, "MTU"),
   ).default("auto"),
@@ -52,11 +53,12 @@ export const configSchema = z.strictObject({
   name: leaf(parseName).optional(),
   node: leaf(parseNodeId).optional(),
   port: leaf(parsePort).default(DEFAULT_PORT),
-  tun: tunSchema,
+  tun: tunSchema.prefault({}),
   interfaces: listOf(interfaceSchema).optional(),
   peers: z.array(peerSchema).default([]),
   rules: z.array(ruleSchema).default([]),
   scheduler: leaf((value) => parseChoice(value, SCHEDULERS)).default("arrival"),
+  realAddresses: leaf(parseDestinations).default(false),
   forward: leaf(parseFlag).default(false),
   exit: leaf(parseFlag).default(false),
   dns: oneOrMore(parseServer).default([]),

@@ -161,6 +161,14 @@ export function parseInterfaceSelector(value: unknown): InterfaceSelector {
   );
 }
 
+/** Which destinations are meant: all, none, or those in prefixes. */
+export function parseDestinations(value: unknown): readonly Prefix[] | boolean {
+  if (typeof value === "boolean") return value;
+  const list = Array.isArray(value) ? value : [value];
+  if (list.length === 0) throw new Wrong("the list is empty; write true, or prefixes like 203.0.113.0/24");
+  return list.map(parsePrefix);
+}
+
 /** An address that a service is asked at. */
 export function parseServer(value: unknown): string {
   if (typeof value === "string" && isIP(value) !== 0 && !value.includes("%")) return value;

@@ -10,6 +10,7 @@ import type { PeerSpec } from "../core/router/router.ts";
 import { HostError } from "../host/error.ts";
 import { Host, sweepHost } from "../host/host.ts";
 import { Journal } from "../host/journal.ts";
+import type { RealHostState } from "../host/state.ts";
 import { nowUs } from "../io/clock.ts";
 import { ConfigFile } from "./config-file.ts";
 import { LinePolicies } from "./line-policies.ts";
@@ -23,6 +24,8 @@ import { hasNames, Resolver } from "./resolver.ts";
 import { peersOf, statusView } from "./status.ts";
 
 const LOOK_INTERVAL_MS = 1000;
+/** Changes that come so close together are made at once. */
+const REAL_PAUSE_MS = 10;
 /** How often the names of a peer that is not reached are resolved anew. */
 const RESOLVE_INTERVAL_MS = 30_000;
 
@@ -61,6 +64,8 @@ export class Daemon {
   private network: NetworkWatch | undefined;
   private changing: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | undefined;
+  private real: RealHostState | undefined;
+  private realTimer: NodeJS.Timeout | undefined;
 
   /** Throws what cannot be had, with everything undone. */
   static async start(options: DaemonOptions, config: Config): Promise<Daemon> {
@@ -143,6 +148,7 @@ export class Daemon {
       this.node.followInterfaces(wanted);
       this.countQuotas();
       this.node.followPolicies();
+      this.setReal();
       await this.followHost();
       this.log.info(`${this.file.path}: read and in use`);
     });
@@ -158,6 +164,7 @@ export class Daemon {
     await this.resolve();
     const failures = await this.applyHost([]);
     if (failures.length > 0) throw new HostError(failures.join("\n"));
+    this.setReal();
     // Without what is done for the lines, those that need nothing work all the same.
     await this.followHost();
     const methods = controlMethods({
@@ -177,6 +184,7 @@ export class Daemon {
 
   private async end(): Promise<void> {
     clearInterval(this.timer);
+    clearTimeout(this.realTimer);
     this.network?.close();
     this.node.close();
     this.policies.close();
@@ -255,7 +263,33 @@ export class Daemon {
       dns,
       port,
       lines,
+      real: this.realHostState(),
     });
+  }
+
+  private realHostState(): RealHostState | undefined {
+    const { realAddresses } = this.config;
+    if (realAddresses === false) return undefined;
+    const destinations = realAddresses === true ? undefined : realAddresses;
+    const families = [...new Set(this.node.sockets.addresses.map(({ family }) => family))].sort();
+    return { destinations, families, ...this.node.router.realState() };
+  }
+
+  /** After what goes to real addresses, or what becomes of it, may have changed. */
+  private followReal(): void {
+    if (this.realTimer !== undefined) return;
+    this.realTimer = setTimeout(() => {
+      this.realTimer = undefined;
+      const state = this.realHostState();
+      if (isDeepStrictEqual(state, this.real)) return;
+      this.real = state;
+      void this.change(() => this.followHost());
+    }, REAL_PAUSE_MS);
+  }
+
+  private setReal(): void {
+    const { realAddresses, port } = this.config;
+    this.node.setRealAddresses(realAddresses === false ? 0 : port, () => this.followReal());
   }
 
   private status() {

@@ -12,6 +12,7 @@ export interface IdleLine {
 }
 
 const FLAG_UP = 0x1;
+const LOOPBACK = "lo";
 
 /** What is named and not among the lines in use. */
 export function idleLines(
@@ -26,7 +27,7 @@ export function idleLines(
       return isUsed ? [] : [{ name, why: "no such address" }];
     }
     const { pattern } = selector;
-    const meant = devices.filter((device) => matches(pattern, device));
+    const meant = devices.filter((device) => device !== LOOPBACK && matches(pattern, device));
     if (meant.length === 0) return [{ name: pattern, why: "no such interface" }];
     return meant
       .filter((name) => !used.some(({ device }) => device === name))

@@ -102,6 +102,12 @@ export class Node {
     this.loop.arm();
   }
 
+  /** Carries traffic to real addresses, which are asked for at a port, or, with 0, does not. */
+  setRealAddresses(port: number, onChange: () => void): void {
+    this.router.setRealAddresses(port, onChange, nowUs());
+    this.loop.arm();
+  }
+
   /** After the policy of a line has changed. */
   followPolicies(): void {
     this.router.setLocals(this.sockets.locals, nowUs());

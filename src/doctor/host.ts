@@ -3,6 +3,7 @@ import { pino } from "pino";
 import type { Config } from "../config/parse.ts";
 import { CAP_NET_ADMIN, CAP_NET_RAW, hasCapability } from "../host/capabilities.ts";
 import { HostError } from "../host/error.ts";
+import { realTables } from "../host/nft-real.ts";
 import { run } from "../host/run.ts";
 import { IoError } from "../io/error.ts";
 import { openArena } from "../io/native.ts";
@@ -36,19 +37,23 @@ export function readIfThere(path: string): string | undefined {
 
 /** What the kernel and the programs around it can do for us. */
 export async function kernelFindings(config: Config | undefined): Promise<Finding[]> {
+  const carriesReal = config !== undefined && config.realAddresses !== false;
   return [
-    ...(await programFindings()),
+    ...(await programFindings(carriesReal)),
     ...tunFindings(config?.offloads),
     ...udpFindings(config?.offloads),
     ...ringFindings(config?.offloads),
   ];
 }
 
-async function programFindings(): Promise<Finding[]> {
+async function programFindings(carriesReal: boolean): Promise<Finding[]> {
   const findings: Finding[] = [];
   const tries = [
     { program: "ip", args: ["-json", "rule"], what: "policy routing" },
     { program: "nft", args: ["-c", "-f", "-"], what: "nftables", input: TRIED_RULES },
+    ...(carriesReal
+      ? [{ program: "nft", args: ["-c", "-f", "-"], what: "nftables for real addresses", input: TRIED_REAL }]
+      : []),
   ];
   for (const { program, args, what, input } of tries) {
     try {
@@ -80,6 +85,14 @@ const TRIED_RULES = `table inet mpip-doctor {
   }
 }
 `;
+
+/** They copy packets to a device, which must be there for that. */
+const TRIED_REAL = realTables("lo", TEST_MTU_BYTES, {
+  destinations: undefined,
+  families: [4, 6],
+  pairs: [],
+  carried: [],
+});
 
 type Offloads = Config["offloads"];
 

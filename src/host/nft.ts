@@ -35,7 +35,8 @@ export function nftTable(state: HostState, markArrivals: boolean): string {
 /** The kernel lowers a maximum segment size by this, and does not raise it. */
 const CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set";
 
-function chain(hook: string, type: string, priority: string, rules: string[]): string[] {
+/** A base chain, as lines of a table. */
+export function chain(hook: string, type: string, priority: string, rules: string[]): string[] {
   const head = `type ${type} hook ${hook} priority ${priority}; policy accept;`;
   return [`  chain ${hook} {`, ...[head, ...rules].map((line) => `    ${line}`), "  }"];
 }

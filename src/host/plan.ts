@@ -1,7 +1,8 @@
 import { formatPrefix, networkOf, parsePrefix } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
 import { nftRemoval, nftTable } from "./nft.ts";
-import { type HostState, MARK_TEXT, SOCKET_MARK } from "./state.ts";
+import { realRemoval, realTables } from "./nft-real.ts";
+import { CAPTURE_TEXT, type HostState, MARK_TEXT, type RealHostState, SOCKET_MARK } from "./state.ts";
 
 /** One thing that can be done to the host. */
 export type Action =
@@ -31,9 +32,14 @@ export interface HostItem {
   readonly ifStrict?: string;
 }
 
+/** Before the rules of hosts with a table for each of their addresses: what has the mark is ours. */
+const RULE_PRIORITY_REAL = 70;
 /** Before the kernel's own rule for the table main, 32766. */
 const RULE_PRIORITY_MAIN = 31990;
 const RULE_PRIORITY_TUN = 31991;
+const EVERYTHING = { 4: parsePrefix("0.0.0.0/0"), 6: parsePrefix("::/0") };
+/** From the number of the table of the routes for everything to that of the one for real addresses. */
+const REAL_TABLE_OFFSET = 0x1_0000;
 /** The C library reads here whom to ask for names. */
 const RESOLVER_FILE = "/etc/resolv.conf";
 
@@ -56,6 +62,7 @@ export function hostItems(state: HostState): HostItem[] {
     ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, "main")),
     ...(dns.length > 0 ? [resolverItem(tun, dns)] : []),
     ...state.lines.map(looseItem),
+    ...(state.real === undefined ? [] : realItems(tun, state.mtu, state.real)),
   ];
 }
 
@@ -77,15 +84,42 @@ function routeItem(tun: string, route: Prefix, table: string): HostItem {
  */
 function defaultRouteItems(tun: string, family: 4 | 6): HostItem[] {
   const table = String(tableOf(tun));
-  const everything = parsePrefix(family === 4 ? "0.0.0.0/0" : "::/0");
   const rule = (priority: number, ...args: string[]) =>
     ipItem("rule", family, ["priority", String(priority), ...args], [], true);
   return [
     // With a strict rp_filter the kernel looks for the way back by the packet's mark only if it is told so.
     ...(family === 4 ? [sysctlItem("net/ipv4/conf/all/src_valid_mark", "1")] : []),
-    routeItem(tun, everything, table),
+    routeItem(tun, EVERYTHING[family], table),
     rule(RULE_PRIORITY_MAIN, "lookup", "main", "suppress_prefixlength", "0"),
     rule(RULE_PRIORITY_TUN, "not", "fwmark", MARK_TEXT, "lookup", table),
+  ];
+}
+
+/**
+ * Packets to real addresses are routed by the host's own routes first, which choose their source address, and once more
+ * when they have got the mark. If the device is gone, so is the route into it, and they go on as they were.
+ */
+function realItems(tun: string, mtu: number, real: RealHostState): HostItem[] {
+  const table = String(tableOf(tun) + REAL_TABLE_OFFSET);
+  return [
+    {
+      id: `nft ${tun} real`,
+      apply: { kind: "nft", text: realTables(tun, mtu, real) },
+      undo: { kind: "nft", text: realRemoval(tun) },
+      remains: true,
+    },
+    // What comes out of the device is not what the host's own routes would expect from it.
+    { ...sysctlItem(`net/ipv4/conf/${tun}/rp_filter`, "2"), remains: false },
+    ...real.families.flatMap((family) => [
+      routeItem(tun, EVERYTHING[family], table),
+      ipItem(
+        "rule",
+        family,
+        ["priority", String(RULE_PRIORITY_REAL), "fwmark", CAPTURE_TEXT, "lookup", table],
+        [],
+        true,
+      ),
+    ]),
   ];
 }
 

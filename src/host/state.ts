@@ -1,4 +1,5 @@
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
+import type { RealState } from "../core/router/router.ts";
 
 /** What the host is to have. */
 export interface HostState {
@@ -18,6 +19,16 @@ export interface HostState {
   readonly port: number;
   /** Devices over which the daemon's own packets come, with the numbers that the kernel gives them. */
   readonly lines: readonly { readonly device: string; readonly index: number }[];
+  /** Undefined where traffic to real addresses is left alone. */
+  readonly real: RealHostState | undefined;
+}
+
+/** What of the host's own traffic is handed over without being addressed to the tunnel. */
+export interface RealHostState extends RealState {
+  /** Those of the lines. */
+  readonly families: readonly (4 | 6)[];
+  /** Which destinations are asked whether they are nodes; undefined: all. */
+  readonly destinations: readonly Prefix[] | undefined;
 }
 
 /** The mark of the daemon's own packets, which keeps them out of its own routes: "mp". */
@@ -25,3 +36,5 @@ export const SOCKET_MARK = 0x6d70;
 
 /** As `ip` and `nft` take it. */
 export const MARK_TEXT = `0x${SOCKET_MARK.toString(16)}`;
+/** Of packets to real addresses that are to go into the TUN device, and of connections whose packets are. */
+export const CAPTURE_TEXT = `0x${(SOCKET_MARK + 1).toString(16)}`;

@@ -28,12 +28,15 @@ export class TwoNodes {
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
   private readonly scheduler: SchedulerName | undefined;
+  private readonly areStrangers: boolean;
   private restarts = 0;
 
-  constructor(links: readonly LinkOptions[], seed = 1, scheduler?: SchedulerName) {
+  /** Strangers have nothing of each other in their configuration. */
+  constructor(links: readonly LinkOptions[], seed = 1, scheduler?: SchedulerName, areStrangers = false) {
     const rng = new Rng(seed);
     const { clock } = this;
     this.scheduler = scheduler;
+    this.areStrangers = areStrangers;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
     this.nats = links.map(({ nat }, i) => nat && new Nat(clock, ipv4(10, i, 0, 3), nat));
     this.a = this.node(1, "a", () => this.b, "ab");
@@ -66,6 +69,7 @@ export class TwoNodes {
         mtu: 1500,
       })),
     );
+    if (this.areStrangers) return;
     node.setPeers([
       {
         name: other === 1 ? "a" : "b",

@@ -11,6 +11,7 @@ import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
 import { History, RUNS } from "./history.ts";
 import { type LinePolicy, Policies } from "./policies.ts";
+import { RealAddresses } from "./real-addresses.ts";
 import { RouteTable } from "./route-table.ts";
 import { Templates } from "./templates.ts";
 
@@ -141,6 +142,7 @@ export class Context {
   readonly nodes: Nodes;
   readonly paths: Paths;
   readonly policies: Policies;
+  readonly real: RealAddresses;
   readonly sessions: Sessions;
   readonly templates: Templates;
   readonly availability: Availability;
@@ -182,6 +184,7 @@ export class Context {
     this.nodes = new Nodes({ capacity: nodes, seed });
     this.paths = new Paths({ capacity: paths, nodes, seed });
     this.policies = new Policies(this.paths);
+    this.real = new RealAddresses(this.nodes, this.paths);
     const templates = { bytes: arena, at: this.layout.templates };
     this.sessions = new Sessions({ capacity: sessions, nodes, seed, templates });
     this.templates = new Templates(this.sessions, this.view);
@@ -257,6 +260,11 @@ export class Context {
     const first = Math.max(Math.floor(nowUs), this.lastStampUs + 1);
     this.lastStampUs = first + count - 1;
     return first | 0;
+  }
+
+  /** Asks whether MPIP is spoken at an address that the host sends packets to, unless that is known. */
+  ask(address: Int32Array, nowMs: number): void {
+    this.availability.ask(address, 0, this.real.port, false, nowMs);
   }
 
   /** One of the local IPv4 addresses, each in its turn; 0 where there is none. */

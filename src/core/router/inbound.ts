@@ -278,7 +278,7 @@ export class Inbound {
       drops.count(DROP["malformed-datagram"], bytes);
       return true;
     }
-    if (context.routes.find(flow.source, 0) !== node) {
+    if (context.routes.find(flow.source, 0) !== node && !context.real.has(node, flow.source, 0)) {
       drops.count(DROP["source-not-of-peer"], bytes);
       return true;
     }

@@ -82,14 +82,21 @@ export class Outbound {
     }
     // With a wrong checksum it is carried as it is, for the destination to judge.
     if (!this.hasSoundChecksum(at)) flow.compactable = false;
-    const node = context.routes.find(flow.destination, 0);
+    const nowMs = nowUs / 1000;
+    let node = context.routes.find(flow.destination, 0);
     if (node === NONE) {
-      drops.count(DROP["not-routed"], packetBytes);
+      // What an unknown destination is sent for the first time comes here as a copy, and has gone on already.
+      if (context.real.isOn) context.ask(flow.destination, nowMs);
+      else drops.count(DROP["not-routed"], packetBytes);
       return;
     }
-    const nowMs = nowUs / 1000;
     setSentKey(this.key, 0, flow, node);
     let session = sessions.find(this.key, 0);
+    if (session === NONE && context.real.isOn) {
+      session = this.findAtSharedAddress();
+      if (session !== NONE) node = sessions.node(session);
+      else setSentKey(this.key, 0, flow, node);
+    }
     if (session === NONE) {
       session = sessions.open(this.key, 0, nowMs);
       if (session === NONE) {
@@ -175,6 +182,17 @@ export class Outbound {
     writer.whole(context.scratch, bytes);
     context.scratch += bytes;
     context.write();
+  }
+
+  /** The session of a packet to an address that several nodes behind one NAT have. */
+  private findAtSharedAddress(): SessionSlot | None {
+    const { real, sessions } = this.context;
+    for (const node of real.nodesOf(this.flow.destination, 0)) {
+      setSentKey(this.key, 0, this.flow, node);
+      const session = sessions.find(this.key, 0);
+      if (session !== NONE) return session;
+    }
+    return NONE;
   }
 
   /** What the segmentation offload left to us; false where it makes no sense. */

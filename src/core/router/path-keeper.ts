@@ -86,6 +86,7 @@ export class PathKeeper {
   private readonly watched: Int32Array;
   private watchedCount = 0;
   private watchMs = Number.POSITIVE_INFINITY;
+  private readonly observed = new Int32Array(4);
 
   constructor(context: Context, scheduler: Scheduler, sender: ControlSender) {
     const { paths, nodes } = context.limits;
@@ -305,6 +306,11 @@ export class PathKeeper {
     );
   }
 
+  /** When data went to a node or came from it last. */
+  dataMsOf(node: NodeSlot): number {
+    return this.dataMs[node]!;
+  }
+
   /** Whether one of the node's paths works. */
   hasUsable(node: NodeSlot): boolean {
     const { paths } = this.context;
@@ -383,19 +389,24 @@ export class PathKeeper {
         if (!isOurs) this.mtu.handleAnswer(path, high, low, nowUs);
       } else if (reader.type === FIELD_MTU) {
         this.mtu.setPeerBound(path, reader.uint16(), nowUs / 1000);
+      } else if (reader.type === FIELD_OBSERVED) {
+        reader.address(0, this.observed, 0);
       }
     }
-    if (isOurs) this.confirm(path, nowUs);
+    if (!isOurs) return;
+    this.confirm(path, nowUs);
+    this.context.real.noteObserved(path, this.observed);
   }
 
   /** A probe of the path was answered from its far end: there the node is. */
   private confirm(path: PathSlot, nowUs: number): void {
-    const { paths, nodes } = this.context;
+    const { paths, nodes, real } = this.context;
     const nowMs = nowUs / 1000;
     this.answeredMs[path] = nowMs;
     this.intervalMs[path] = PROBE_MS;
     const at = paths.remoteAt(path);
     nodes.addresses.learn(paths.nodeOf(path), paths.remotes, at, paths.port(path), ADDRESS_OBSERVED, nowMs);
+    real.noteConfirmed(path);
     const hasWorked = this.states.of(path) !== PATH_PROBING;
     if (this.states.handleAnswer(path, nowMs)) {
       if (hasWorked && !this.isActive(path, nowMs)) this.keepAlive.handleDeath(path);

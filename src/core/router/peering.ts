@@ -38,20 +38,12 @@ import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
 import { PathKeeper } from "./path-keeper.ts";
 import type { PathMoves } from "./path-moves.ts";
+import { type Peer, REFUSAL_NONE } from "./peer.ts";
 import { Repair } from "./repair.ts";
+import { Strangers } from "./strangers.ts";
 
 /** A node without a path that works is asked again. */
 const ASK_AGAIN_MS = 2_000;
-
-interface Peer {
-  readonly spec: PeerSpec;
-  node: NodeSlot | None;
-  askedMs: number;
-  /** One of REFUSAL_*: what it answered last, if it was not taken in since. */
-  refusal: number;
-}
-
-const REFUSAL_NONE = 0;
 
 /** What an introduction says. */
 class Introduction {
@@ -79,14 +71,17 @@ export class Peering {
   private readonly nonceHigh: number;
   private readonly nonceLow: number;
   private peers: Peer[] = [];
+  private readonly strangers: Strangers;
 
   constructor(context: Context, scheduler: Scheduler) {
     this.context = context;
     this.sender = new ControlSender(context);
     this.keeper = new PathKeeper(context, scheduler, this.sender);
+    this.strangers = new Strangers(context, this.keeper, (node, nowMs) => this.removeNode(node, nowMs));
     this.news = new AddressNews(context, this.sender, this.keeper);
     this.moves = this.keeper.moves;
     this.repair = new Repair(context, this.sender);
+    context.real.onRoutes = (node) => this.setRoutes(node);
     this.keeper.onDoubt = (path, nowUs) => this.repair.rescue(path, nowUs);
     this.nonceHigh = context.random() | 0;
     this.nonceLow = context.random() | 0;
@@ -99,7 +94,7 @@ export class Peering {
 
   /** The nodes that are wanted: others are forgotten, new ones are asked. */
   setPeers(specs: readonly PeerSpec[], nowMs: number): void {
-    const { availability, routes } = this.context;
+    const { availability } = this.context;
     const before = this.peers;
     this.peers = specs.map((spec) => {
       const known = before.find((peer) => peer.spec.name === spec.name);
@@ -120,8 +115,16 @@ export class Peering {
     }
     for (const peer of this.peers) {
       for (const { address, port } of peer.spec.endpoints) availability.ask(address, 0, port, true, nowMs);
-      if (peer.node !== NONE) routes.set(peer.node, peer.spec.routes);
+      if (peer.node !== NONE) this.setRoutes(peer.node);
     }
+  }
+
+  /** Carries traffic to the real addresses of nodes, which are asked for at a port, or, with 0, does not. */
+  setReal(port: number, nowMs: number): void {
+    const { real } = this.context;
+    if (real.port === port) return;
+    this.strangers.clear(nowMs);
+    real.setPort(port);
   }
 
   /** A control packet of `bytes` bytes at `at`, which came in as the record at `recordAt` says. */
@@ -169,6 +172,7 @@ export class Peering {
     this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
     if (block.kind === KIND_PROBE || block.kind === KIND_HEARTBEAT) {
       context.policies.read(path, reader, block.kind === KIND_HEARTBEAT, nowUs);
+      if (block.kind === KIND_HEARTBEAT) context.real.noteTaken(path);
       reader.begin(context.view, at, block.userBytes);
     }
     if (block.kind === KIND_ADDRESSES || block.kind === KIND_IP_CHANGE)
@@ -271,6 +275,7 @@ export class Peering {
     availability.handleTick(nowMs);
     for (let node = nodes.pollExpired(nowMs); node !== NONE; node = nodes.pollExpired(nowMs))
       this.removeNode(node, nowMs);
+    this.strangers.handleTick(nowMs);
     context.send();
   }
 
@@ -370,7 +375,10 @@ export class Peering {
       return;
     }
     const nowMs = nowUs / 1000;
-    const peer = this.peerOf(block, told.name, from, fromAt, port, nowMs);
+    const isTaken = (name: string) => this.peers.some(({ spec }) => spec.name === name);
+    const peer =
+      this.peerOf(block, told.name, from, fromAt, port, nowMs) ??
+      this.strangers.of(block, from, fromAt, nowMs, isTaken);
     if (peer === undefined) {
       drops.count(DROP["unknown-node"], bytes);
       refuse(REFUSAL_NOT_CONFIGURED);
@@ -417,6 +425,13 @@ export class Peering {
     );
   }
 
+  /** What is behind a node: by configuration, and its real addresses. */
+  private setRoutes(node: NodeSlot): void {
+    const { routes, real } = this.context;
+    const peer = this.peers.find((one) => one.node === node);
+    routes.set(node, [...(peer?.spec.routes ?? []), ...real.prefixesOf(node)]);
+  }
+
   /** The node's slot, with what it told of itself; NONE where another one with its ID is alive. */
   private admit(
     peer: Peer,
@@ -430,7 +445,8 @@ export class Peering {
     const { context } = this;
     const { nodes, sessions, node: own } = context;
     const isNew = nodes.find(block.nodeHigh, block.nodeLow) === NONE;
-    const node = nodes.add(block.nodeHigh, block.nodeLow, true, peer.spec.name, nowMs);
+    const isConfigured = this.peers.includes(peer);
+    const node = nodes.add(block.nodeHigh, block.nodeLow, isConfigured, peer.spec.name, nowMs);
     if (node === NONE) return NONE;
     const instance = nodes.handleInstance(
       node,
@@ -453,8 +469,10 @@ export class Peering {
     peer.refusal = REFUSAL_NONE;
     if (peer.node !== node) {
       if (peer.node !== NONE) this.removeNode(peer.node, nowMs);
+      this.strangers.forget(node);
+      if (!isConfigured) this.strangers.add(peer);
       peer.node = node;
-      context.routes.set(node, peer.spec.routes);
+      this.setRoutes(node);
     }
     for (const end of peer.spec.endpoints) {
       nodes.addresses.learn(node, end.address, 0, end.port, ADDRESS_CONFIGURED, nowMs);
@@ -467,11 +485,13 @@ export class Peering {
 
   private removeNode(node: NodeSlot, nowMs: number): void {
     const { context } = this;
-    const { nodes, sessions, routes } = context;
+    const { nodes, sessions, routes, real } = context;
     this.keeper.removeNode(node, nowMs);
     this.news.removeNode(node);
     sessions.closeNode(node);
     routes.set(node, []);
+    real.forgetNode(node);
+    this.strangers.forget(node);
     nodes.remove(node);
     for (const peer of this.peers) if (peer.node === node) peer.node = NONE;
   }

@@ -20,6 +20,7 @@ import { Inbound, type NetInput } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import { Peering } from "./peering.ts";
 import type { LinePolicy } from "./policies.ts";
+import type { RealState } from "./real-addresses.ts";
 
 /** Sessions looked at for expiry in one tick. */
 const EXPIRIES_MAX = 64;
@@ -80,6 +81,21 @@ export class Router {
     this.peering.setPeers(peers, nowUs / 1000);
   }
 
+  /**
+   * Carries traffic to the real addresses of other nodes, which unknown destinations are asked for at `port`; 0: does
+   * not. `onChange` is called when `realState` may have changed.
+   */
+  setRealAddresses(port: number, onChange: () => void, nowUs: number): void {
+    this.context.real.onChange = onChange;
+    this.peering.setReal(port, nowUs / 1000);
+    this.context.real.check();
+  }
+
+  /** What the host is to hand over of its own traffic. */
+  realState(): RealState {
+    return this.context.real.state();
+  }
+
   setRules(rules: readonly RuleSpec[]): void {
     this.dispatch.setRules(rules);
   }
@@ -93,6 +109,7 @@ export class Router {
   handleNet(inputs: readonly NetInput[], nowUs: number): void {
     this.inbound.handle(inputs, nowUs);
     this.followPaths();
+    this.context.real.check();
   }
 
   handleTick(nowUs: number): void {
@@ -102,6 +119,7 @@ export class Router {
     this.peering.handleTick(nowUs);
     this.context.policies.handleTick(nowMs);
     this.dispatch.handleTick(nowMs);
+    this.context.real.check();
     for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
     this.followPaths();
   }
@@ -173,5 +191,5 @@ export class Router {
   }
 }
 
-export type { LinePolicy, Local, NetInput, PeerSpec, RouterIo, RouterOptions };
+export type { LinePolicy, Local, NetInput, PeerSpec, RealState, RouterIo, RouterOptions };
 export { SCHEDULERS, SLOT_BYTES, SLOTS, TUN_READ_BYTES };

@@ -127,6 +127,11 @@ export class Availability {
     return slot;
   }
 
+  /** Whether queries are being sent to it. */
+  isAsking(slot: AvailabilitySlot): boolean {
+    return this.asking.has(slot);
+  }
+
   /** Asks anew, as on a first use: the peer's answer no longer holds, or it may have changed its mind. */
   askAgain(slot: AvailabilitySlot, nowMs: number): void {
     this.state[slot] = AVAILABILITY_ASKING;

@@ -179,6 +179,14 @@ export class Sessions {
     this.establishedExpiry.cancel(slot);
   }
 
+  /** Whether there is a session with a node. */
+  hasNode(node: NodeSlot): boolean {
+    for (let slot = this.first(); slot !== NONE; slot = this.after(slot)) {
+      if (this.node(slot) === node) return true;
+    }
+    return false;
+  }
+
   /** Closes all sessions of a node; answers how many those were. */
   closeNode(node: NodeSlot): number {
     let closed = 0;

@@ -69,9 +69,9 @@ it.each(documented)("has a sound example for $key", ({ key, example }) => {
 
 it("has sound examples in full", () => {
   const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, block]) => block!);
-  expect(blocks).toHaveLength(6);
+  expect(blocks).toHaveLength(7);
   for (const block of blocks) {
-    const isWhole = block.includes("tun:");
+    const isWhole = block.includes("tun:") || block.includes("realAddresses:");
     expect(() =>
       parseConfig(isWhole ? block : `tun: { address: 10.77.0.1/24 }\n${block}`, "doc"),
     ).not.toThrow();

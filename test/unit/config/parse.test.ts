@@ -162,7 +162,7 @@ log: loud
 
   it("is told when it is no YAML, empty, or something else altogether", () => {
     expect(problems("tun: [}\n")[0]).toMatch(/^f\.yaml:1: .*; correct the YAML$/);
-    expect(problems("")).toEqual(["f.yaml:1: tun: is missing; add it"]);
+    expect(problems("")).toEqual(["f.yaml:1: tun.address: is missing; add it"]);
     expect(problems("- a\n")).toEqual(['f.yaml:1: ["a"] is not a mapping of keys; write one']);
     expect(problem("rules: x")).toBe('rules: "x" is not a list; write one');
     expect(problem("rules: [3]")).toBe("rules[0]: 3 is not a mapping of keys; write one");

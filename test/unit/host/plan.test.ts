@@ -15,6 +15,7 @@ function state(changes: Partial<Omit<HostState, "routes">> & { routes?: string[]
     dns: [],
     port: 7000,
     lines: [],
+    real: undefined,
     ...others,
     routes: routes.map(parsePrefix),
   };
@@ -117,6 +118,45 @@ nameserver fd77::2
     expect(commands.join()).toContain('iifname != "mpip0" udp dport 7000 meta mark set 0x6d70');
     const other = applied(state({ tun: "mpip1", routes: ["0.0.0.0/0"] }));
     expect(other.join()).not.toContain(`table ${table}`);
+  });
+
+  it("is a table, a rule and a route for what goes to real addresses", () => {
+    const words = (text: string) => parsePrefix(text).address;
+    const real = {
+      destinations: [parsePrefix("203.0.113.0/24")],
+      families: [4 as const],
+      pairs: [
+        { source: words("10.0.0.1"), destination: words("203.0.113.5"), seenAs: words("10.0.0.1") },
+        { source: words("192.168.1.5"), destination: words("203.0.113.5"), seenAs: words("198.51.100.9") },
+      ],
+      carried: [words("203.0.113.5"), words("2001:db8::5")],
+    };
+    const commands = applied(state({ real }));
+    const table = /table (\d+)$/m.exec(commands.join("\n"))![1];
+    expect(commands.slice(2)).toEqual([
+      expect.stringContaining("table ip mpip0 {"),
+      "sysctl net/ipv4/conf/mpip0/rp_filter 2",
+      `ip -4 route add 0.0.0.0/0 dev mpip0 table ${table}`,
+      `ip -4 rule add priority 70 fwmark 0x6d71 lookup ${table}`,
+    ]);
+    const text = commands[2]!.replaceAll(/\s+/g, " ");
+    expect(text).toContain("set open { type ipv4_addr . ipv4_addr elements = { 10.0.0.1 . 203.0.113.5 } }");
+    expect(text).toContain(
+      "set hidden { type ipv4_addr . ipv4_addr elements = { 192.168.1.5 . 203.0.113.5 } }",
+    );
+    expect(text).toContain("elements = { 192.168.1.5 . 203.0.113.5 : 198.51.100.9 }");
+    expect(text).toContain("set carried { type ipv4_addr elements = { 203.0.113.5 } }");
+    expect(text).toContain("ipv4_addr; flags interval; auto-merge elements = { 203.0.113.0/24 } }");
+    expect(text).toContain("ip daddr @wanted ip daddr != @asked add @asked { ip daddr } dup to 192.0.0.8");
+    expect(text).not.toContain("table ip6 mpip0 {");
+    const all = applied(state({ real: { ...real, destinations: undefined, families: [4, 6] } })).join();
+    expect(all).not.toContain("@wanted");
+    expect(all).toContain("set carried {\n    type ipv6_addr\n    elements = { 2001:db8::5 }");
+    expect(all).toMatch(/ip -6 rule add priority 70 fwmark 0x6d71 lookup \d+/);
+    // Not that of a route for everything.
+    const exit = applied(state({ real, routes: ["0.0.0.0/0"] })).join();
+    expect(exit).toContain("not fwmark 0x6d70 lookup");
+    expect(new Set(exit.match(/dev mpip0 table \d+/g)).size).toBe(2);
   });
 
   it("can be undone, and what outlives the device is known", () => {

@@ -24,15 +24,16 @@ import {
   TRAILER_BYTES,
 } from "../wire/control-block.ts";
 import { Flow } from "../wire/flow.ts";
+import { ICMP_ERROR_BYTES, writeTooBig, writeUnreachable } from "../wire/icmp-error.ts";
 import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
-import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE } from "../wire/tcp.ts";
-import { TOO_BIG_MAX_BYTES, writeTooBig } from "../wire/too-big.ts";
+import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE, TCP_SYN } from "../wire/tcp.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { RUN_SEGMENTS_MAX } from "./history.ts";
 import type { PathKeeper } from "./path-keeper.ts";
+import { Postponed } from "./postponed.ts";
 
 /** These stand in the last segment of a super-packet only, CWR in the first. */
 const TCP_LAST_ONLY = TCP_FIN | TCP_PSH;
@@ -45,6 +46,7 @@ export class Outbound {
   private readonly context: Context;
   private readonly dispatch: Dispatch;
   private readonly keeper: PathKeeper;
+  private readonly postponed: Postponed;
   private readonly flow = new Flow();
   private readonly key = new Int32Array(SESSION_KEY_WORDS);
   private refusedMs = Number.NEGATIVE_INFINITY;
@@ -55,6 +57,7 @@ export class Outbound {
     this.context = context;
     this.dispatch = dispatch;
     this.keeper = keeper;
+    this.postponed = new Postponed(context.paths);
   }
 
   handle(records: Int32Array, count: number, nowUs: number): void {
@@ -109,6 +112,7 @@ export class Outbound {
     let path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
     if (path === NONE) {
       drops.count(DROP[this.dispatch.isOverLimit ? "rate-limit" : "no-usable-path"], packetBytes);
+      if (!this.dispatch.isOverLimit) this.excuse(at, bytes, node, session, nowMs);
       return;
     }
     if (carriedBytes > this.room(path)) {
@@ -171,15 +175,52 @@ export class Outbound {
   /** The packet fits through no path; its sender learns how large one may be. */
   private refuse(node: NodeSlot, nowMs: number): void {
     const { context, flow } = this;
-    const { drops, paths, view, writer } = context;
+    const { drops, paths, view } = context;
     drops.count(DROP["too-big"], flow.packetBytes);
     const roomiest = paths.roomiest(node);
     if (roomiest === NONE || nowMs - this.refusedMs < REFUSAL_MS) return;
     this.refusedMs = nowMs;
-    context.reserve(1, TOO_BIG_MAX_BYTES);
-    const bytes = writeTooBig(view, context.scratch, flow.ipAt, flow.packetBytes, paths.roomBytes[roomiest]!);
+    context.reserve(1, ICMP_ERROR_BYTES);
+    this.answer(writeTooBig(view, context.scratch, flow.ipAt, flow.packetBytes, paths.roomBytes[roomiest]!));
+  }
+
+  /**
+   * No path works, for which TCP is not to wait longer each time that it tries in vain, so that it goes on soon after
+   * there is one. If it hears so of a segment that it has sent again, it takes the doubling back (RFC 6069); but one that
+   * is only about to connect would give up.
+   */
+  private excuse(at: number, bytes: number, node: NodeSlot, session: SessionSlot, nowMs: number): void {
+    const { context, flow } = this;
+    if (flow.protocol !== PROTOCOL_TCP || flow.transportBytes === 0) return;
+    if ((context.view.getUint8(flow.transportAt + TCP_FLAGS) & TCP_SYN) !== 0) return;
+    if (flow.payloadBytes === 0) {
+      this.postponed.keep(node, session, context.bytes, at, bytes, flow.transportAt, nowMs);
+      return;
+    }
+    context.reserve(1, ICMP_ERROR_BYTES);
+    this.answer(writeUnreachable(context.view, context.scratch, flow.ipAt, flow.packetBytes));
+  }
+
+  /** Sends what was postponed, where there is a path by now. */
+  handlePaths(nowUs: number): void {
+    const { context, postponed } = this;
+    let place = postponed.next(0);
+    if (place === NONE) return;
+    this.dispatch.beginTurn();
+    for (; place !== NONE; place = postponed.next(place + 1)) {
+      const at = context.tunAt;
+      const bytes = postponed.take(place, context.bytes, at);
+      this.handlePacket(at, bytes, nowUs);
+      context.advanceTun(at + bytes, nowUs);
+    }
+    context.send();
+  }
+
+  /** Writes the ICMP error of `bytes` bytes that has been built, if any, to the device. */
+  private answer(bytes: number): void {
+    const { context } = this;
     if (bytes === 0) return;
-    writer.whole(context.scratch, bytes);
+    context.writer.whole(context.scratch, bytes);
     context.scratch += bytes;
     context.write();
   }

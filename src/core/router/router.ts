@@ -108,6 +108,7 @@ export class Router {
   /** What the sockets have received, all at once so that it can be put in order. */
   handleNet(inputs: readonly NetInput[], nowUs: number): void {
     this.inbound.handle(inputs, nowUs);
+    this.outbound.handlePaths(nowUs);
     this.followPaths();
     this.context.real.check();
   }
@@ -121,6 +122,7 @@ export class Router {
     this.dispatch.handleTick(nowMs);
     this.context.real.check();
     for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
+    this.outbound.handlePaths(nowUs);
     this.followPaths();
   }
 

@@ -16,7 +16,8 @@ export const ICMP_ECHO_REPLY = 0;
 export const ICMP_UNREACHABLE = 3;
 export const ICMP_ECHO = 8;
 export const ICMP_TIME_EXCEEDED = 11;
-/** The code of an UNREACHABLE. */
+/** Codes of an UNREACHABLE. */
+export const ICMP_HOST_UNREACHABLE = 1;
 export const ICMP_FRAGMENTATION_NEEDED = 4;
 
 export const ICMPV6_UNREACHABLE = 1;

@@ -8,6 +8,7 @@ import {
   ICMP_ECHO_REPLY,
   ICMP_ERROR_MAX_BYTES,
   ICMP_FRAGMENTATION_NEEDED,
+  ICMP_HOST_UNREACHABLE,
   ICMP_NEXT_HOP_MTU,
   ICMP_TYPE,
   ICMP_UNREACHABLE,
@@ -15,6 +16,7 @@ import {
   ICMPV6_ERROR_MAX_BYTES,
   ICMPV6_MTU,
   ICMPV6_TOO_BIG,
+  ICMPV6_UNREACHABLE,
 } from "./icmp.ts";
 import {
   IPV4_DESTINATION,
@@ -44,7 +46,7 @@ const IPV4_OFFSET_MASK = 0x1fff;
 const TTL = 64;
 
 /** The largest error that is written here. */
-export const TOO_BIG_MAX_BYTES = ICMPV6_ERROR_MAX_BYTES;
+export const ICMP_ERROR_BYTES = ICMPV6_ERROR_MAX_BYTES;
 
 /**
  * Writes the ICMP error to `at` that tells the sender of the IP packet at `packetAt` that packets there may have
@@ -58,20 +60,30 @@ export function writeTooBig(
   packetBytes: number,
   mtuBytes: number,
 ): number {
-  return view.getUint8(packetAt) >> 4 === 4
-    ? writeTooBig4(view, at, packetAt, packetBytes, mtuBytes)
-    : writeTooBig6(view, at, packetAt, packetBytes, mtuBytes);
+  if (view.getUint8(packetAt) >> 4 === 4) {
+    if ((view.getUint16(packetAt + IPV4_FRAGMENT) & IPV4_DONT_FRAGMENT) === 0) return 0;
+    return writeError4(view, at, packetAt, packetBytes, ICMP_FRAGMENTATION_NEEDED, mtuBytes);
+  }
+  return writeError6(view, at, packetAt, packetBytes, ICMPV6_TOO_BIG, mtuBytes);
 }
 
-function writeTooBig4(
+/** The same to say that there is no way to the destination, of any packet but a later fragment or an ICMP error. */
+export function writeUnreachable(view: DataView, at: number, packetAt: number, packetBytes: number): number {
+  return view.getUint8(packetAt) >> 4 === 4
+    ? writeError4(view, at, packetAt, packetBytes, ICMP_HOST_UNREACHABLE, 0)
+    : writeError6(view, at, packetAt, packetBytes, ICMPV6_UNREACHABLE, 0);
+}
+
+/** An UNREACHABLE; `mtu` stands in it where its code has one. */
+function writeError4(
   view: DataView,
   at: number,
   packetAt: number,
   packetBytes: number,
+  code: number,
   mtu: number,
 ): number {
-  const fragment = view.getUint16(packetAt + IPV4_FRAGMENT);
-  if ((fragment & IPV4_DONT_FRAGMENT) === 0 || (fragment & IPV4_OFFSET_MASK) !== 0) return 0;
+  if ((view.getUint16(packetAt + IPV4_FRAGMENT) & IPV4_OFFSET_MASK) !== 0) return 0;
   if (view.getUint8(packetAt + IPV4_PROTOCOL) === PROTOCOL_ICMP) {
     const type = view.getUint8(packetAt + (view.getUint8(packetAt) & 0x0f) * 4 + ICMP_TYPE);
     if (type !== ICMP_ECHO && type !== ICMP_ECHO_REPLY) return 0;
@@ -88,18 +100,20 @@ function writeTooBig4(
   view.setUint32(at + IPV4_DESTINATION, view.getUint32(packetAt + IPV4_SOURCE));
   setIpv4Checksum(view, at, IPV4_MIN_BYTES);
   const icmpAt = at + IPV4_MIN_BYTES;
-  writeIcmp(view, icmpAt, ICMP_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, packetAt, quoted);
+  writeIcmp(view, icmpAt, ICMP_UNREACHABLE, code, packetAt, quoted);
   view.setUint16(icmpAt + ICMP_NEXT_HOP_MTU, mtu);
   const sum = sumBytes(view, icmpAt, ICMP_BYTES + quoted, 0);
   view.setUint16(icmpAt + ICMP_CHECKSUM, ~foldSum(sum));
   return head + quoted;
 }
 
-function writeTooBig6(
+/** An error of a type, with the code 0. */
+function writeError6(
   view: DataView,
   at: number,
   packetAt: number,
   packetBytes: number,
+  type: number,
   mtu: number,
 ): number {
   if (view.getUint8(packetAt + IPV6_NEXT_HEADER) === PROTOCOL_ICMPV6) {
@@ -114,7 +128,7 @@ function writeTooBig6(
   copyWords(view, at + IPV6_SOURCE, packetAt + IPV6_DESTINATION, 16);
   copyWords(view, at + IPV6_DESTINATION, packetAt + IPV6_SOURCE, 16);
   const icmpAt = at + IPV6_BYTES;
-  writeIcmp(view, icmpAt, ICMPV6_TOO_BIG, 0, packetAt, quoted);
+  writeIcmp(view, icmpAt, type, 0, packetAt, quoted);
   view.setUint32(icmpAt + ICMPV6_MTU, mtu);
   const pseudo = sumIpv6Pseudo(view, at, PROTOCOL_ICMPV6, ICMP_BYTES + quoted);
   view.setUint16(icmpAt + ICMP_CHECKSUM, ~foldSum(sumBytes(view, icmpAt, ICMP_BYTES + quoted, pseudo)));

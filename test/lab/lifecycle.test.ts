@@ -22,8 +22,10 @@ describe("a lab", () => {
       expect(await ping(lab.host("a"), target, { count: 2 }), target).toMatchObject({ sent: 2, received: 2 });
     }
     expect(leftovers(lab.id)).toHaveLength(4);
+    const directory = lab.host("a").makeDirectory();
     await lab.down();
     expect(leftovers(lab.id)).toEqual([]);
+    expect(existsSync(directory)).toBe(false);
     expect(await server.exited).toEqual({ code: null, signal: "SIGKILL" });
     expect(isRunning(server.pid!)).toBe(false);
     await lab.down();

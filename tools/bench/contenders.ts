@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { PathView } from "../../src/control/views.ts";
@@ -142,7 +141,7 @@ async function allReady(daemon: LabDaemon, paths: number): Promise<void> {
 }
 
 async function startWireguard(lab: Lab): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), "mpip-bench-"));
+  const folder = lab.host("a").makeDirectory();
   const publicKeys = {} as Record<"a" | "b", string>;
   for (const name of HOSTS) {
     const secret = (await lab.host(name).exec("wg", ["genkey"])).stdout.trim();
@@ -169,7 +168,7 @@ async function startWireguard(lab: Lab): Promise<Running> {
 }
 
 async function startOpenvpn(lab: Lab): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), "mpip-bench-"));
+  const folder = lab.host("a").makeDirectory();
   const fingerprints = {} as Record<"a" | "b", string>;
   for (const name of HOSTS) {
     const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];

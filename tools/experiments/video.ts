@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   Lab,
@@ -58,7 +57,7 @@ export async function startWeb({ lab, server }: Network, tcp: TcpChoice): Promis
   const web = lab.host("web");
   await startContentServer(web, WEB_PORT);
   requireTools("squid");
-  const directory = mkdtempSync(join(tmpdir(), "mpip-squid-"));
+  const directory = server.makeDirectory();
   const config = join(directory, "squid.conf");
   writeFileSync(config, SQUID_CONFIG);
   const [program, ...args] = tcpCommand(["squid", "-N", "-f", config], tcp);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../lab/index.ts";
@@ -88,7 +87,7 @@ const plainWay: Way = { ...singleWay(0), name: "WebRTC alone" };
 
 async function callOver(network: Network, way: Way, call: Call, seconds: number) {
   const running = await way.start(network);
-  const directory = mkdtempSync(join(tmpdir(), "mpip-webrtc-"));
+  const directory = network.client.makeDirectory();
   const browsers: Browser[] = [];
   try {
     const noise = join(directory, "noise.y4m");

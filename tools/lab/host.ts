@@ -1,9 +1,11 @@
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
 import { loadNftRules } from "./build.ts";
 import { type ExecOptions, type ExecResult, LabProcess, run, type SpawnOptions } from "./command.ts";
 import { readdressCommands, routeCommands } from "./host-setup.ts";
 import type { Family } from "./ip-address.ts";
 import { ipBatch, namespaced } from "./namespace.ts";
-import { namespaceName } from "./run-id.ts";
+import { namespaceName, runDirectory } from "./run-id.ts";
 import type { RunState } from "./run-state.ts";
 import { type HostPlan, hostPlan, interfaceAddress, interfacePlan, moveAddress } from "./topology.ts";
 
@@ -33,6 +35,11 @@ export class Host {
     const address = interfaceAddress(interfacePlan(this.plan, link), family);
     if (address === undefined) throw new Error(`host ${this.name} has no IPv${family} address on ${link}`);
     return address;
+  }
+
+  /** A new directory for files of this host, which goes with the lab however that ends. */
+  makeDirectory(): string {
+    return mkdtempSync(join(runDirectory(this.#state.runId), `${this.name}-`));
   }
 
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<ExecResult> {

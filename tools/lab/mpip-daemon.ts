@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { LabProcess } from "./command.ts";
 import type { Host } from "./host.ts";
@@ -17,7 +16,7 @@ export class LabDaemon implements Disposable {
   constructor(host: Host, config: string, checkout: string = packageRoot()) {
     this.host = host;
     this.#program = builtFile(checkout, "npx tsc", "dist", "src", "cli", "main.js");
-    this.directory = mkdtempSync(join(tmpdir(), `mpip-${host.name}-`));
+    this.directory = host.makeDirectory();
     this.configPath = join(this.directory, "mpip.yaml");
     this.write(config);
   }

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import type { Duplex, Writable } from "node:stream";
 import { type Host, namespaced, requireTools, waitFor } from "../../lab/index.ts";
 
@@ -24,7 +22,7 @@ export class Browser {
 
   static async start(host: Host, options: readonly string[], page: string): Promise<Browser> {
     requireTools("chromium");
-    const directory = mkdtempSync(join(tmpdir(), "mpip-browser-"));
+    const directory = host.makeDirectory();
     const command = ["chromium", ...OPTIONS, ...options, `--user-data-dir=${directory}`, "about:blank"];
     const [program, ...args] = [...namespaced(host.namespace), ...command];
     const child = spawn(program!, args, {

@@ -223,7 +223,8 @@ export class Repair {
       }
       const failed = history.path[at]! as PathSlot;
       const path = this.bestPath(this.nodeOf(run), failed, nowUs);
-      if (path !== NONE && paths.queues.queueUs(path, nowUs) > FULL_US) return;
+      if (path !== NONE && (paths.limits.isSpent(path, nowUs) || paths.queues.queueUs(path, nowUs) > FULL_US))
+        return;
       const segment = this.doubtfulSegment++;
       if (path === NONE || !history.markAgain(run, segment)) continue;
       if (this.sendAgain(run, segment, path, nowUs)) this.counters.rescued++;
@@ -252,7 +253,8 @@ export class Repair {
       return;
     }
     const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);
-    if (target === NONE || history.tries[at]! >= TRIES_MAX || !this.spend(history.segmentBytes[at]!)) {
+    const hasNoTarget = target === NONE || paths.limits.isSpent(target, nowUs);
+    if (hasNoTarget || history.tries[at]! >= TRIES_MAX || !this.spend(history.segmentBytes[at]!)) {
       counters.givenUp++;
     } else if (this.sendAgain(run, segment, target, nowUs)) {
       counters.repaired++;
@@ -301,17 +303,19 @@ export class Repair {
     return true;
   }
 
-  /** The path on which a packet would arrive first; `not` only if there is no other. */
+  /** The path on which a packet would arrive first; `not`, or one whose rate is used up, only if there is no other. */
   private bestPath(node: NodeSlot, not: PathSlot | None, nowUs: number): PathSlot | None {
     const { paths } = this.context;
-    const { queues } = paths;
+    const { queues, limits } = paths;
     let best: PathSlot | None = NONE;
     let bestUs = Number.POSITIVE_INFINITY;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
       if (!paths.isEligible(path)) continue;
       const floorUs = queues.floorUs[path]!;
-      const arrivalUs = (Number.isNaN(floorUs) ? 0 : floorUs) + queues.queueUs(path, nowUs);
+      const arrivalUs = limits.isSpent(path, nowUs)
+        ? Number.POSITIVE_INFINITY
+        : (Number.isNaN(floorUs) ? 0 : floorUs) + queues.queueUs(path, nowUs);
       const isBetter = best === not || (path !== not && arrivalUs < bestUs);
       if (best !== NONE && !isBetter) continue;
       best = path;

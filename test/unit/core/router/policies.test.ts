@@ -3,7 +3,7 @@ import { type LinePolicy, NORMAL } from "../../../../src/core/router/policies.ts
 import { pathReports } from "../../../../src/core/tables/path-report.ts";
 import { POLICY_BACKUP, POLICY_CLOSED, POLICY_METERED } from "../../../../src/core/wire/control-body.ts";
 import type { LineOptions } from "../../../sim/line.ts";
-import { ADDRESS_A as A, ADDRESS_B as B, udpPacket } from "../../../sim/packets.ts";
+import { ADDRESS_A as A, ADDRESS_B as B, tcpPacket, udpPacket } from "../../../sim/packets.ts";
 import { ipv4, TwoNodes } from "../../../sim/two-nodes.ts";
 
 const HEADER_BYTES = 28;
@@ -171,6 +171,22 @@ describe("a line with a rate", () => {
       expect(bits[1]).toBeLessThan(1.2e6);
       expect(bits[0]! + bits[1]!).toBeGreaterThan(5.9e6);
     }
+  });
+
+  it("is not sent more because another line loses packets, which are to be sent again", () => {
+    const rate = { sendBytesPerS: 0.1 * MBIT };
+    const world = new World([{ delayUs: 50_000, loss: 0.2 }, { delayUs: 1_000 }], [{}, rate]);
+    const send = (from: number, seconds: number) => {
+      for (let i = from; i < from + seconds * 400; i++) {
+        world.nodes.a.inject(tcpPacket(A, B, 1000 * i, PAYLOAD));
+        world.nodes.run(1 / 400);
+      }
+    };
+    send(0, 5);
+    world.reset();
+    send(2000, 5);
+    expect((world.data[1]! * 8) / 5).toBeLessThan(0.13e6);
+    expect(world.nodes.a.router.repair.repaired).toBeGreaterThan(10);
   });
 
   it("drops what no line may carry, and says so", () => {

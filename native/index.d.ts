@@ -87,6 +87,11 @@ export interface Native {
   netlinkOpen(groups: number): number;
   /** Throws away what is to be read; answers how many messages that were. */
   netlinkDrain(fd: number): number;
+  /**
+   * All rules (RTM_GETRULE), or all routes for everything (RTM_GETROUTE), of a family as the kernel numbers it: its
+   * messages, one after the other. Answers their length.
+   */
+  netlinkDump(request: number, family: number, answer: Uint8Array): number;
 
   /** Calls back once in each turn of the event loop in which the descriptor has something to read; `turn` counts them. */
   pollStart(fd: number, callback: (turn: number) => void): number;

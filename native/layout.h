@@ -25,7 +25,7 @@
 namespace mpip {
 
 // Another number whenever a function is added or changed, so that an old addon is recognised.
-constexpr int kFunctionsVersion = 2;
+constexpr int kFunctionsVersion = 3;
 
 enum PlanWord : int {
   kPlanStatus = 0,   // in: 0; out: bytes that the kernel took, or a negative errno

@@ -1,9 +1,13 @@
 // The kernel's announcements of changes in its tables (rtnetlink): that something has changed, not what. Whoever wants
 // to know looks it up. So announcements that do not fit into the socket's buffer are no loss: those in front of them
 // have not been taken yet, and who looks then sees all. Nor are they an error, which would end the polling (poll.cc).
+// And what stands in those of its tables that no file shows.
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cstring>
 
 #include "addon.h"
 
@@ -46,11 +50,64 @@ napi_value netlinkDrain(napi_env env, napi_callback_info info) {
   return integer(env, count);
 }
 
+// What one read of an answer may bring: the kernel makes them no larger.
+constexpr size_t kReadBytes = 1 << 15;
+
+// Copies the messages of one read that are wanted to `answer`, where `length` bytes are already. 1 where more are to
+// come, 0 after the last, -errno.
+int32_t takeMessages(const char* read, size_t bytes, const Bytes& answer, size_t* length) {
+  auto* message = reinterpret_cast<const nlmsghdr*>(read);
+  for (; NLMSG_OK(message, bytes); message = NLMSG_NEXT(message, bytes)) {
+    if (message->nlmsg_type == NLMSG_DONE) return 0;
+    if (message->nlmsg_type == NLMSG_ERROR) return static_cast<const nlmsgerr*>(NLMSG_DATA(message))->error;
+    // There may be a million routes; only those to everything are of interest.
+    if (message->nlmsg_type == RTM_NEWROUTE && static_cast<const rtmsg*>(NLMSG_DATA(message))->rtm_dst_len != 0) continue;
+    const size_t size = NLMSG_ALIGN(message->nlmsg_len);
+    if (!answer.holds(static_cast<int64_t>(*length), static_cast<int64_t>(size))) return -ENOBUFS;
+    memcpy(answer.data + *length, message, message->nlmsg_len);
+    *length += size;
+  }
+  return 1;
+}
+
+// netlinkDump(request, family, answer): bytes | -errno. The messages with which the kernel answers a request for all
+// entries of a table (RTM_GETROUTE, RTM_GETRULE); of routes, those to everything. -ENOBUFS where they are longer.
+napi_value netlinkDump(napi_env env, napi_callback_info info) {
+  const Args args(env, info);
+  const int32_t type = args.integer(0);
+  const Bytes answer = args.bytes(2);
+  if (answer.data == nullptr || (type != RTM_GETROUTE && type != RTM_GETRULE)) return integer(env, -EINVAL);
+  struct {
+    nlmsghdr header;
+    rtmsg body;
+  } request{};
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = static_cast<uint16_t>(type);
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.body.rtm_family = static_cast<uint8_t>(args.integer(1));
+  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return integer(env, failure());
+  alignas(nlmsghdr) char read[kReadBytes];
+  size_t length = 0;
+  int32_t result = send(fd, &request, sizeof request, 0) < 0 ? failure() : 1;
+  while (result > 0) {
+    const ssize_t bytes = recv(fd, read, sizeof read, 0);
+    if (bytes >= 0) {
+      result = takeMessages(read, static_cast<size_t>(bytes), answer, &length);
+    } else if (errno != EINTR) {
+      result = failure();
+    }
+  }
+  close(fd);
+  return integer(env, result < 0 ? result : static_cast<int32_t>(length));
+}
+
 }  // namespace
 
 bool registerNetlink(napi_env env, napi_value exports) {
   return addFunction(env, exports, "netlinkOpen", netlinkOpen) &&
-         addFunction(env, exports, "netlinkDrain", netlinkDrain);
+         addFunction(env, exports, "netlinkDrain", netlinkDrain) &&
+         addFunction(env, exports, "netlinkDump", netlinkDump);
 }
 
 }  // namespace mpip

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { InterfaceSelector } from "../config/values.ts";
 import { familyOf, parseAddress } from "../io/address.ts";
+import { defaultRouteDevices } from "../io/network-tables.ts";
 import { deviceLink } from "./device.ts";
 
 /** An address of the host. */
@@ -19,8 +20,8 @@ export interface HostAddress {
   readonly rank: number;
 }
 
-/** Devices that lead anywhere, by family. */
-export type DefaultDevices = Readonly<Record<4 | 6, ReadonlySet<string>>>;
+/** The numbers of devices that lead anywhere, by family. */
+export type DefaultDevices = Readonly<Record<4 | 6, ReadonlySet<number>>>;
 
 /**
  * The addresses that the daemon is to have a socket on: those that are selected; without a selection one of each family
@@ -36,12 +37,12 @@ export function selectAddresses(
   return addresses
     .toSorted((one, other) => one.rank - other.rank)
     .filter((candidate) => {
-      const { device, family, internal } = candidate;
+      const { device, family, internal, index } = candidate;
       if (device === tun) return false;
       const selector = selectors?.[selectorOf(selectors, candidate)];
       if (selector?.address !== undefined) return true;
       if (internal) return false;
-      const isWanted = selectors === undefined ? defaults[family].has(device) : selector !== undefined;
+      const isWanted = selectors === undefined ? defaults[family].has(index) : selector !== undefined;
       // Further addresses of a device would be other names for the same line.
       const key = `${device} ${family}`;
       if (!isWanted || taken.has(key)) return false;
@@ -102,40 +103,7 @@ export function addressStates6(text: string): Map<string, AddressState> {
 }
 
 export function defaultDevices(): DefaultDevices {
-  return {
-    4: defaultDevices4(readFileSync("/proc/net/route", "utf8")),
-    6: defaultDevices6(readIfThere("/proc/net/ipv6_route")),
-  };
-}
-
-const ROUTE_UP = 0x0001;
-const ROUTE_REJECT = 0x0200;
-
-/** Columns: device, destination, gateway, flags, …, mask (fib_route_seq_show in the kernel). */
-export function defaultDevices4(text: string): Set<string> {
-  const rows = text.split("\n").map((line) => line.split("\t"));
-  return new Set(
-    rows
-      .filter(([, destination, , flags, , , , mask]) => {
-        return destination === "00000000" && mask === "00000000" && isUsable(flags);
-      })
-      .map(([device]) => device!),
-  );
-}
-
-/** Columns: destination, its length, …, flags, device (rt6_info_route in the kernel). */
-export function defaultDevices6(text: string): Set<string> {
-  const rows = text.split("\n").map((line) => line.trim().split(/\s+/));
-  return new Set(
-    rows
-      .filter((row) => row.length === 10 && row[1] === "00" && row[9] !== "lo" && isUsable(row[8]))
-      .map((row) => row[9]!),
-  );
-}
-
-function isUsable(flags = ""): boolean {
-  const bits = Number.parseInt(flags, 16);
-  return (bits & ROUTE_UP) !== 0 && (bits & ROUTE_REJECT) === 0;
+  return { 4: defaultRouteDevices(4), 6: defaultRouteDevices(6) };
 }
 
 /** A kernel without IPv6 has no such file. */

@@ -1,13 +1,15 @@
 import { IoError } from "./error.ts";
 import { native } from "./native.ts";
 
-/** RTMGRP_* of linux/rtnetlink.h: links, and addresses and routes of both families. */
+/** RTMGRP_* of linux/rtnetlink.h: links, and addresses, routes and rules of both families. */
 const LINK = 0x1;
 const IPV4_ADDRESS = 0x10;
 const IPV4_ROUTE = 0x40;
+const IPV4_RULE = 0x80;
 const IPV6_ADDRESS = 0x100;
 const IPV6_ROUTE = 0x400;
-const GROUPS = LINK | IPV4_ADDRESS | IPV4_ROUTE | IPV6_ADDRESS | IPV6_ROUTE;
+const IPV6_RULE = 0x40000;
+const GROUPS = LINK | IPV4_ADDRESS | IPV4_ROUTE | IPV4_RULE | IPV6_ADDRESS | IPV6_ROUTE | IPV6_RULE;
 
 /** Calls back when the kernel says that links, addresses or routes have changed: not what has. */
 export class NetworkEvents {

@@ -118,6 +118,9 @@ function wrongCalls(tun: number, udp: number, arena: Uint8Array): [string, strin
     ["udpErrors", "not a socket", [tun, records]],
     ["netlinkOpen", "no groups", [0]],
     ["netlinkOpen", "negative", [-1]],
+    ["netlinkDump", "another request", [18, 2, arena]],
+    ["netlinkDump", "no array", [26, 2, records]],
+    ["netlinkDump", "too little room", [34, 2, new Uint8Array(40)]],
     ["netlinkDrain", "not a socket", [tun]],
     ["netlinkDrain", "not open", [9999]],
     ["udpSend", "more messages than the plan", [arena, plan, 2, NO_SEGMENTS]],
@@ -302,6 +305,7 @@ export const scenarios = {
       await sleep(0);
       for (const fd of [tun, events, ...sockets]) native.pollStop(fd);
       for (const fd of [tun, tap, events, ...sockets]) native.closeDescriptor(fd);
+      native.netlinkDump(26, 2, new Uint8Array(1 << 16));
       openArena(16 << 20);
       await sleep(0);
       globalThis.gc?.();

@@ -85,6 +85,28 @@ peers: [{ name: client, node: "02:00:00:00:00:01", routes: 10.77.0.1 }]
     await server.process!.output(/l9 10\.9\.0\.2: no longer used/, 5_000);
   });
 
+  it("uses a device whose default route stands in a table of its own, once a rule leads there", async () => {
+    await addLine(client.host, server.host);
+    await ipBatch(["addr add 10.9.0.2/24 dev l9"], server.host.namespace);
+    client.process!.stderr = "";
+    await ipBatch(
+      [
+        "addr add 10.9.0.1/24 dev l9",
+        "route add default via 10.9.0.2 table 109",
+        "rule add fwmark 0x99 lookup 109",
+      ],
+      client.host.namespace,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(client.messages).toEqual([]);
+    await ipBatch(["rule add from 10.9.0.1 lookup 109"], client.host.namespace);
+    await client.process!.output(/l9 10\.9\.0\.1: used/, 5_000);
+    await isReady("l9", "10.9.0.2");
+    await ipBatch(["rule del from 10.9.0.1 lookup 109"], client.host.namespace);
+    await client.process!.output(/l9 10\.9\.0\.1: no longer used/, 5_000);
+    await ipBatch(["rule del fwmark 0x99 lookup 109", "link del l9"], client.host.namespace);
+  });
+
   it("takes another device of the same name and address for another one", async () => {
     await addLine(client.host, server.host);
     const addresses = (end: number) => [`addr add 10.9.0.${end}/24 dev l9`];

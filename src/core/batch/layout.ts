@@ -7,7 +7,7 @@
  */
 
 /** Another number whenever a function of the addon is added or changed. */
-const FUNCTIONS_VERSION = 2;
+const FUNCTIONS_VERSION = 3;
 
 /** Words of a plan's message. */
 export const PLAN_STATUS = 0;

@@ -1,18 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { parseInterfaceSelector } from "../../../src/config/values.ts";
-import {
-  addressStates6,
-  defaultDevices4,
-  defaultDevices6,
-  type HostAddress,
-  selectAddresses,
-} from "../../../src/daemon/interfaces.ts";
+import { addressStates6, type HostAddress, selectAddresses } from "../../../src/daemon/interfaces.ts";
 import { possibleMtu, tunMtu } from "../../../src/daemon/mtu.ts";
 import { familyOf, formatAddress, parseAddress } from "../../../src/io/address.ts";
 
+const DEVICES = ["lo", "eth0", "wwan0", "wwan1", "docker0", "mpip0"];
+
 function at(device: string, text: string, rank = 0, mtu = 1500): HostAddress {
   const address = parseAddress(text);
-  return { device, address, family: familyOf(address), internal: device === "lo", index: 1, mtu, rank };
+  const index = DEVICES.indexOf(device);
+  return { device, address, family: familyOf(address), internal: device === "lo", index, mtu, rank };
 }
 
 const HOST = [
@@ -28,7 +25,8 @@ const HOST = [
 
 describe("the addresses that get a socket", () => {
   const selected = (selectors: string[] | undefined) => {
-    const defaults = { 4: new Set(["eth0", "wwan0", "mpip0"]), 6: new Set(["wwan0"]) };
+    const numbers = (...names: string[]) => new Set(names.map((name) => DEVICES.indexOf(name)));
+    const defaults = { 4: numbers("eth0", "wwan0", "mpip0"), 6: numbers("wwan0") };
     return selectAddresses(HOST, selectors?.map(parseInterfaceSelector), defaults, "mpip0").map(
       ({ address }) => formatAddress(address),
     );
@@ -91,21 +89,6 @@ it("of several addresses the one that lasts and leads furthest is used, and none
     host.splice(host.indexOf(best!), 1);
   }
   expect(used).toEqual(["2001:db8::3", "2001:db8::2", "fd00::1", "2001:db8::1"]);
-});
-
-it("default routes are read from the kernel's tables", () => {
-  const routes4 = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
-eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
-eth1\t00000000\t010200C0\t0002\t0\t0\t100\t00000000\t0\t0\t0
-*\t00000000\t00000000\t0201\t0\t0\t100\t00000000\t0\t0\t0
-wwan0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
-`;
-  expect([...defaultDevices4(routes4)]).toEqual(["eth0"]);
-  const any = "0".repeat(32);
-  const row = (length: string, flags: string, device: string) =>
-    `${any} ${length} ${any} 00 ${any} 00000400 00000001 00000000 ${flags} ${device.padStart(8)}\n`;
-  const routes6 = row("00", "00000003", "eth0") + row("40", "00000001", "eth1") + row("00", "00200200", "lo");
-  expect([...defaultDevices6(routes6)]).toEqual(["eth0"]);
 });
 
 it("the TUN device's packets fit through every line", () => {

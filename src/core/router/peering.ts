@@ -264,12 +264,9 @@ export class Peering {
     this.news.handleTick(nowUs);
     this.repair.handleTick(nowUs);
     for (const peer of this.peers) this.askAgain(peer, nowMs);
-    const jitter = () => (context.random() >>> 0) / 2 ** 32;
-    for (
-      let slot = availability.pollQuery(nowMs, jitter());
-      slot !== NONE;
-      slot = availability.pollQuery(nowMs, jitter())
-    ) {
+    while (availability.nextDeadlineMs() <= nowMs) {
+      const slot = availability.pollQuery(nowMs, (context.random() >>> 0) / 2 ** 32);
+      if (slot === NONE) break;
       this.query(availability.words, availability.wordsAt(slot), availability.port(slot), nowUs);
     }
     availability.handleTick(nowMs);

@@ -191,7 +191,11 @@ export class ReorderBuffer {
       const evidence = this.owner.evidence(session);
       while (this.count[session]! > 0) {
         const block = this.first[session]!;
-        if (((evidence - this.timestamp[block]!) | 0) < 0) break;
+        if (((evidence - this.timestamp[block]!) | 0) < 0) {
+          // Another path is in use again, and may still bring it.
+          this.patientBlock[session] = NONE;
+          break;
+        }
         if (nowUs < this.patientUntilUs(session, block, nowUs)) break;
         this.counters.byEvidence++;
         this.giveUp(session);

@@ -2,7 +2,7 @@ import { NONE, type None, type PathSlot, type SessionSlot } from "../base/ids.ts
 
 /** Runs that are remembered if nothing else is asked for. */
 export const RUNS = 1 << 14;
-/** How far back one search goes. */
+/** Runs that are looked at for one request of the peer. */
 const STEPS_MAX = 4096;
 const SEGMENTS_PER_WORD = 32;
 /** Segments that a run may have; of a longer one, more than one are made. */
@@ -50,6 +50,7 @@ export class History {
   private readonly againHigh: Int32Array;
   private readonly before: Float64Array;
   private readonly lastOf: Float64Array;
+  private steps = 0;
 
   /** `runs`, a power of two, are remembered. */
   constructor(paths: number, runs = RUNS) {
@@ -109,16 +110,24 @@ export class History {
     return run & (this.runs - 1);
   }
 
+  /** Another request begins: what the searches for it cost together is bounded. */
+  beginSearch(): void {
+    this.steps = 0;
+  }
+
   /** The run to which a path sequence number belongs; NONE where it is not remembered, or was no data. */
   find(path: PathSlot, sequence: number): Run | None {
-    let run = this.last(path);
-    for (let steps = 0; run !== NONE && steps < STEPS_MAX; steps++) {
-      const at = this.at(run);
-      const distance = (sequence - this.firstSequence[at]!) | 0;
-      if (distance >= 0) return distance < this.segments[at]! ? run : NONE;
+    for (let run = this.last(path); run !== NONE && this.steps < STEPS_MAX; this.steps++) {
+      const segment = this.segmentOf(run, sequence);
+      if (segment >= 0) return segment < this.segments[this.at(run)]! ? run : NONE;
       run = this.previous(run);
     }
     return NONE;
+  }
+
+  /** Which of the segments of a run, or of one behind it, has a path sequence number; negative before the first. */
+  segmentOf(run: Run, sequence: number): number {
+    return (sequence - this.firstSequence[this.at(run)]!) | 0;
   }
 
   /** Marks a segment as sent again; false where it was marked. */

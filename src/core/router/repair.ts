@@ -27,6 +27,8 @@ const SIGNAL_RTTS = 1.5;
 const SIGNAL_MIN_US = 50_000;
 /** While so much waits on a path, what is sent again because another path failed waits, too. */
 const FULL_US = 15_000;
+/** And so long where the others may not carry more now. */
+const SPENT_WAIT_US = 5_000;
 /** Runs on a path that fails which are sent again. */
 const DOUBTFUL_MAX = 4096;
 /** What was sent longer ago is not sent again: TCP has done it, or it is of no use any more. */
@@ -83,6 +85,8 @@ export class Repair {
   private doubtfulAt = 0;
   private doubtfulEnd = 0;
   private doubtfulSegment = 0;
+  /** When the others have room for them. */
+  private doubtfulUs = 0;
 
   constructor(context: Context, sender: ControlSender) {
     this.context = context;
@@ -141,6 +145,7 @@ export class Repair {
   handleNack(node: NodeSlot, reader: BodyReader, nowUs: number): void {
     const { paths, history } = this.context;
     let left = GAP_PACKETS_MAX;
+    history.beginSearch();
     while (reader.next()) {
       if (reader.type !== FIELD_NACK) continue;
       const path = paths.find(node, reader.byte());
@@ -151,8 +156,7 @@ export class Repair {
         left -= count;
         for (let k = 0; k < count; k++) {
           const run = history.find(path, (first + k) | 0);
-          if (run !== NONE)
-            this.repair(run, (first + k - history.firstSequence[history.at(run)]!) | 0, nowUs);
+          if (run !== NONE) this.repair(run, history.segmentOf(run, first + k), nowUs);
         }
       }
     }
@@ -190,7 +194,7 @@ export class Repair {
       const at = (this.oldestGap + i) & (GAPS - 1);
       if (this.gapAsked[at]! < ASKED_MAX && this.gapDueUs[at]! < deadlineUs) deadlineUs = this.gapDueUs[at]!;
     }
-    return this.doubtfulAt < this.doubtfulEnd ? 0 : deadlineUs;
+    return this.doubtfulAt < this.doubtfulEnd ? Math.min(this.doubtfulUs, deadlineUs) : deadlineUs;
   }
 
   private isDue(gap: number, nowUs: number): boolean {
@@ -223,18 +227,23 @@ export class Repair {
       }
       const failed = history.path[at]! as PathSlot;
       const path = this.bestPath(this.nodeOf(run), failed, nowUs);
-      if (path !== NONE && (paths.limits.isSpent(path, nowUs) || paths.queues.queueUs(path, nowUs) > FULL_US))
-        return;
+      const isElsewhere = path !== NONE && path !== failed;
+      if (isElsewhere) {
+        const isSpent = paths.limits.isSpent(path, nowUs);
+        const waitUs = isSpent ? SPENT_WAIT_US : paths.queues.queueUs(path, nowUs) - FULL_US;
+        this.doubtfulUs = nowUs + waitUs;
+        if (waitUs > 0) return;
+      }
       const segment = this.doubtfulSegment++;
-      if (path === NONE || !history.markAgain(run, segment)) continue;
+      if (!isElsewhere || !history.markAgain(run, segment)) continue;
       if (this.sendAgain(run, segment, path, nowUs)) this.counters.rescued++;
     }
   }
 
   private repair(run: Run, segment: number, nowUs: number): void {
-    const { history, paths } = this.context;
+    const { history, paths, sessions } = this.context;
     const { counters } = this;
-    if (!this.isRepairable(run) || !history.markAgain(run, segment)) return;
+    if (!this.isOpen(run) || !history.markAgain(run, segment)) return;
     const at = history.at(run);
     if (nowUs - history.sentUs[at]! > AGE_MAX_US) {
       counters.late++;
@@ -245,6 +254,8 @@ export class Repair {
     const ahead = segment * (history.segmentBytes[at]! + history.headerBytes[at]!);
     const queueUs = history.queueUs[at]! + (ahead * 1e6) / paths.queues.rateBytesPerS[path]!;
     const isFull = paths.queues.handleLoss(path, queueUs);
+    // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
+    if (sessions.protocol(session) !== PROTOCOL_TCP) return;
     const isCongestion = isFull && !this.mayUseRoom(paths.nodeOf(path), nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && nowUs - this.signalledUs[session]! > epochUs) {
@@ -281,12 +292,6 @@ export class Repair {
     const { history, sessions } = this.context;
     const session = history.sessionOf(run);
     return sessions.slab.has(session) && sessions.id(session) === history.sessionId[history.at(run)];
-  }
-
-  /** Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late. */
-  private isRepairable(run: Run): boolean {
-    const { history, sessions } = this.context;
-    return this.isOpen(run) && sessions.protocol(history.sessionOf(run)) === PROTOCOL_TCP;
   }
 
   private nodeOf(run: Run): NodeSlot {

@@ -15,15 +15,18 @@ const ENOUGH_US = 5_000;
 const ENOUGH_PART = 0.4;
 /** A queue that would be so long a part of that takes no more before the others have enough. */
 const FILLING_PART = 0.6;
+/** The paths are filled evenly until less goes to a node than this part of what its fastest path could carry. */
+const LEAVING_PART = 0.8;
+/** What is no larger goes where it arrives first, also while the paths are filled evenly. */
+const SMALL_BYTES = 300;
 
 /**
  * Sends packets where they arrive first, by the queues that PathQueues predicts.
  *
  * As long as the fastest path keeps up it gets everything, so a few packets never wait for a slow path. A path that has
- * had a standing queue for a while does not keep up: then every path is given enough to do, in the order of arrival,
- * before any is given more, and the rest in proportion to what each can hold before it loses packets. So the sum of all
- * rates is reached with the least that has to be on the way, and with the most that the sender may be slowed down by
- * one loss without any path falling idle.
+ * had a standing queue for a while does not keep up: then all are filled evenly, each in proportion to what it can hold
+ * before it loses packets. What is put in order again has to wait for the slowest of them in any case; a queue on the
+ * fastest would only bring it to the point where it loses packets, long before the others are full.
  */
 export class EarliestArrival implements Scheduler {
   private readonly paths: Paths;
@@ -34,6 +37,10 @@ export class EarliestArrival implements Scheduler {
   private readonly busy: Int32Array;
   private readonly isBusy: Uint8Array;
   private busyCount = 0;
+  /** By node: whether its paths are filled evenly, and what went to it since the last tick. */
+  private readonly isEven: Uint8Array;
+  private readonly sentBytes: Float64Array;
+  private tickedMs = 0;
 
   constructor(paths: Paths) {
     this.paths = paths;
@@ -41,6 +48,8 @@ export class EarliestArrival implements Scheduler {
     this.sentPackets = new Float64Array(paths.node.length);
     this.busy = new Int32Array(paths.version.length);
     this.isBusy = new Uint8Array(paths.version.length);
+    this.isEven = new Uint8Array(paths.version.length);
+    this.sentBytes = new Float64Array(paths.version.length);
   }
 
   handleFeedback(): void {}
@@ -54,6 +63,7 @@ export class EarliestArrival implements Scheduler {
   next(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot {
     const { node } = choice;
     const path = this.choose(choice, bytes, nowUs);
+    this.sentBytes[node] = this.sentBytes[node]! + bytes;
     this.sentPackets[path] = this.sentPackets[path]! + packets;
     if (this.isBusy[node] === 0) {
       this.isBusy[node] = 1;
@@ -65,10 +75,13 @@ export class EarliestArrival implements Scheduler {
   handleTick(nowMs: number): void {
     if (nowMs < this.nextMs) return;
     this.nextMs = nowMs + INTERVAL_MS;
+    const elapsedMs = nowMs - this.tickedMs;
+    this.tickedMs = nowMs;
     for (let i = 0; i < this.busyCount; i++) {
       const node = this.busy[i]! as NodeSlot;
       this.isBusy[node] = 0;
       this.noteShares(node);
+      this.noteDemand(node, elapsedMs);
     }
     this.busyCount = 0;
   }
@@ -85,8 +98,6 @@ export class EarliestArrival implements Scheduler {
     let firstUs = Number.POSITIVE_INFINITY;
     let firstQueueUs = 0;
     let firstEndUs = 0;
-    let idle: PathSlot | None = NONE;
-    let idleUs = Number.POSITIVE_INFINITY;
     let any: PathSlot | None = NONE;
     for (let place = 0; place < weights.length; place++) {
       if (weights[place] === 0) continue;
@@ -105,17 +116,16 @@ export class EarliestArrival implements Scheduler {
         firstQueueUs = queueUs;
         firstEndUs = queueUs + lastsUs;
       }
-      if (queueUs <= this.enoughUs(path) && arrivalUs < idleUs) {
-        idle = path;
-        idleUs = arrivalUs;
-      }
     }
     if (first === NONE) return any as PathSlot;
-    const enoughUs = this.enoughUs(first);
-    const isStanding = queues.isStanding(first, enoughUs, nowUs);
-    const isFilling = firstEndUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
-    if (firstQueueUs <= enoughUs || !(isStanding || isFilling)) return first;
-    return idle === NONE ? this.emptiest(choice, bytes, nowUs) : idle;
+    if (this.isEven[node] === 0) {
+      const enoughUs = this.enoughUs(first);
+      const isStanding = queues.isStanding(first, enoughUs, nowUs);
+      const isFilling = firstEndUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
+      if (firstQueueUs <= enoughUs || !(isStanding || isFilling)) return first;
+      this.isEven[node] = 1;
+    }
+    return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs);
   }
 
   private enoughUs(path: PathSlot): number {
@@ -147,6 +157,21 @@ export class EarliestArrival implements Scheduler {
       bestPart = part;
     }
     return best as PathSlot;
+  }
+
+  /** Ends the even filling of a node's paths when its fastest one could carry everything. */
+  private noteDemand(node: NodeSlot, elapsedMs: number): void {
+    const { paths } = this;
+    const { floorUs, rateBytesPerS } = paths.queues;
+    const bytesPerS = (this.sentBytes[node]! * 1000) / elapsedMs;
+    this.sentBytes[node] = 0;
+    let fastest: PathSlot | None = NONE;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;
+      if (fastest === NONE || floorUs[path]! < floorUs[fastest]!) fastest = path;
+    }
+    if (fastest === NONE || bytesPerS < LEAVING_PART * rateBytesPerS[fastest]!) this.isEven[node] = 0;
   }
 
   private noteShares(node: NodeSlot): void {

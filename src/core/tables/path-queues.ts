@@ -19,7 +19,7 @@ const INTERVAL_MIN_US = 10_000;
 const IDLE_INTERVAL_MIN_US = 50_000;
 const FIRST_INTERVAL_US = 4_000;
 const INTERVAL_MAX_US = 1_000_000;
-const RATE_GAIN = 0.2;
+const RATE_GAIN = 0.5;
 /** By how much a rate grows that has proved too low for so long. */
 const RAISE = 1.5;
 const COMPARE_US = 200_000;

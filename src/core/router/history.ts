@@ -4,6 +4,8 @@ import { NONE, type None, type PathSlot, type SessionSlot } from "../base/ids.ts
 export const RUNS = 1 << 14;
 /** Runs that are looked at for one request of the peer. */
 const STEPS_MAX = 4096;
+/** Runs that are looked at for one timestamp. */
+const STAMP_STEPS_MAX = 512;
 const SEGMENTS_PER_WORD = 32;
 /** Segments that a run may have; of a longer one, more than one are made. */
 export const RUN_SEGMENTS_MAX = 2 * SEGMENTS_PER_WORD;
@@ -38,8 +40,9 @@ export class History {
   /** Of the first segment. */
   readonly timestampUs: Int32Array;
   readonly sentUs: Float64Array;
-  /** How long it had to wait, as was thought when it was sent. */
+  /** How long it had to wait, as was thought when it was sent, and PathQueues.corrected of then. */
   readonly queueUs: Float64Array;
+  readonly corrected: Float64Array;
   /** How often the bytes were sent before. */
   readonly tries: Uint8Array;
   /** Positions in the two rings, as the totals of bytes that went through them. */
@@ -71,6 +74,7 @@ export class History {
     this.timestampUs = new Int32Array(runs);
     this.sentUs = new Float64Array(runs);
     this.queueUs = new Float64Array(runs);
+    this.corrected = new Float64Array(runs);
     this.tries = new Uint8Array(runs);
     this.dataMark = new Float64Array(runs);
     this.headerMark = new Float64Array(runs);
@@ -123,6 +127,26 @@ export class History {
       run = this.previous(run);
     }
     return NONE;
+  }
+
+  /** The run to which a timestamp belongs that was sent on a path of late; NONE where there was none. */
+  findStamp(path: PathSlot, timestampUs: number): Run | None {
+    let run = this.last(path);
+    for (let steps = 0; run !== NONE && steps < STAMP_STEPS_MAX; steps++) {
+      const segment = (timestampUs - this.timestampUs[this.at(run)]!) | 0;
+      // What was sent again has the timestamp of what was sent first.
+      if (segment >= 0 && this.tries[this.at(run)] === 0)
+        return segment < this.segments[this.at(run)]! ? run : NONE;
+      run = this.previous(run);
+    }
+    return NONE;
+  }
+
+  /** How long a segment of a run had to wait, as was thought when it was sent, on a path of this rate. */
+  waitUs(run: Run, segment: number, rateBytesPerS: number): number {
+    const at = this.at(run);
+    const ahead = (segment + 1) * (this.segmentBytes[at]! + this.headerBytes[at]!);
+    return this.queueUs[at]! + (ahead * 1e6) / rateBytesPerS;
   }
 
   /** Which of the segments of a run, or of one behind it, has a path sequence number; negative before the first. */

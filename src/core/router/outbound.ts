@@ -324,7 +324,7 @@ export class Outbound {
     nowUs: number,
   ): void {
     const { context, flow, segments, segmentBytes } = this;
-    const { history, sessions } = context;
+    const { history, paths, sessions } = context;
     const isWhole = segments === 1;
     const headerStride = isWhole ? 0 : headerBytes + TRAILER_BYTES;
     for (let first = 0; first < segments; first += RUN_SEGMENTS_MAX) {
@@ -344,6 +344,7 @@ export class Outbound {
       history.timestampUs[at] = timestamp + first;
       history.sentUs[at] = nowUs;
       history.queueUs[at] = queueUs;
+      history.corrected[at] = paths.queues.corrected[path]!;
       history.tries[at] = 0;
       history.dataMark[at] = context.tunTotal;
       history.headerMark[at] = context.headerMark;

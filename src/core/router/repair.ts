@@ -251,8 +251,7 @@ export class Repair {
     }
     const path = history.path[at]! as PathSlot;
     const session = history.sessionOf(run);
-    const ahead = segment * (history.segmentBytes[at]! + history.headerBytes[at]!);
-    const queueUs = history.queueUs[at]! + (ahead * 1e6) / paths.queues.rateBytesPerS[path]!;
+    const queueUs = history.waitUs(run, segment, paths.queues.rateBytesPerS[path]!);
     const isFull = paths.queues.handleLoss(path, queueUs);
     // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
     if (sessions.protocol(session) !== PROTOCOL_TCP) return;
@@ -387,6 +386,7 @@ export class Repair {
     history.timestampUs[again] = timestampUs;
     history.sentUs[again] = nowUs;
     history.queueUs[again] = queueUs;
+    history.corrected[again] = paths.queues.corrected[path]!;
     history.tries[again] = history.tries[at]! + 1;
     history.dataMark[again] = history.dataMark[at]!;
     history.headerMark[again] = history.headerMark[at]!;

@@ -153,7 +153,17 @@ export class Reporter {
     if (echo.timestampUs !== this.echoedUs[path]) this.onReported(path);
     if (block.feedbackPath !== id[path] || echo.timestampUs === this.echoedUs[path] || sinceUs < 0) return;
     this.echoedUs[path] = echo.timestampUs;
-    queues.handleDelay(path, delays.sampleUs[path]!, nowUs - sinceUs, nowUs);
+    const { history } = this.context;
+    const run = history.findStamp(path, echo.timestampUs);
+    const segment = run === NONE ? 0 : (echo.timestampUs - history.timestampUs[history.at(run)]!) | 0;
+    queues.handleDelay(
+      path,
+      delays.sampleUs[path]!,
+      nowUs - sinceUs,
+      nowUs,
+      run === NONE ? Number.NaN : history.waitUs(run, segment, queues.rateBytesPerS[path]!),
+      run === NONE ? 0 : history.corrected[history.at(run)]!,
+    );
     queues.handleReceived(path, delivery.bytes[path]!);
   }
 

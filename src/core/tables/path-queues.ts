@@ -1,10 +1,5 @@
 import type { PathSlot } from "../base/ids.ts";
 
-/** Moments of the model that are remembered, to compare a measurement with what was thought when its packet left. */
-const MOMENTS = 64;
-/** They cover this many round-trip times, or so much time where none is known. */
-const MOMENTS_RTTS = 2;
-const MOMENTS_MIN_US = 128_000;
 /** The longest queue is that of one to two of these. */
 const LONGEST_US = 5_000_000;
 /** How much of a difference between measurement and model is believed. */
@@ -17,16 +12,18 @@ const FLOOR_US = 30_000_000;
  */
 const INTERVAL_MIN_US = 10_000;
 const IDLE_INTERVAL_MIN_US = 50_000;
-const FIRST_INTERVAL_US = 4_000;
+const FIRST_INTERVAL_US = 8_000;
 const INTERVAL_MAX_US = 1_000_000;
+/** So much in one interval, and a queue at its end, are enough for a first guess. */
+const GUESS_BYTES = 16_000;
 const RATE_GAIN = 0.5;
 /** By how much a rate grows that has proved too low for so long. */
-const RAISE = 1.5;
-const COMPARE_US = 200_000;
+const RAISE = 1.3;
+const COMPARE_US = 100_000;
 /** What has lost packets was full at some time: good enough for a first rate. */
 const FULL = 2;
-/** A queue that is shorter is none. */
-const SHORT_US = 5_000;
+/** A queue that is shorter says nothing of the rate. */
+const SHORT_US = 2_000;
 /** Whether a queue stands is judged by its average over about this time. */
 const STANDING_US = 100_000;
 /** A queue stands no more when its average is this part of what made it one. */
@@ -49,8 +46,8 @@ const QUEUE_MAX_US = 5_000_000;
  * over the path's rate, and every delay that the peer measures corrects it, by comparison with what the model said when
  * that packet left.
  *
- * The rate is what the peer received while the queue was not empty, or more than was thought before; Infinity while
- * there has been no queue. Times are µs of our clock; delays have the difference of the clocks in them, which is the
+ * The rate is what the peer received while the queue was not empty; a higher one where more has come in than was thought
+ * possible, or where packets had to wait less than was thought; Infinity while there has been no queue. Times are µs of our clock; delays have the difference of the clocks in them, which is the
  * same on all paths of a node.
  */
 export class PathQueues {
@@ -61,7 +58,8 @@ export class PathQueues {
   readonly lossUs: Float64Array;
   private readonly queue: Float64Array;
   private readonly updatedUs: Float64Array;
-  private readonly corrected: Float64Array;
+  /** What measurements have made the queue longer by, in all. */
+  readonly corrected: Float64Array;
   private readonly oldFloorUs: Float64Array;
   private readonly newFloorUs: Float64Array;
   private readonly floorSinceUs: Float64Array;
@@ -74,10 +72,10 @@ export class PathQueues {
   /** The last measurement, the lowest in this time of the rate, and when its packet came in, by a clock of its own. */
   private readonly measuredUs: Float64Array;
   private readonly arrivedUs: Float64Array;
+  /** What had been received at the start of this interval, and when that was. */
   private readonly comparedUs: Float64Array;
   private readonly highExpectedUs: Float64Array;
   private readonly highMeasuredUs: Float64Array;
-  /** What had been received at the start of this interval, and when that was. */
   private readonly countedBytes: Float64Array;
   private readonly countedUs: Float64Array;
   private readonly lastMeasuredUs: Float64Array;
@@ -89,16 +87,8 @@ export class PathQueues {
   private readonly sentLong: Float64Array;
   private readonly lostShort: Float64Array;
   private readonly lostLong: Float64Array;
-  // Moments, MOMENTS for each path.
-  private readonly momentUs: Float64Array;
-  private readonly momentQueue: Float64Array;
-  private readonly momentCorrected: Float64Array;
-  private readonly newest: Uint8Array;
-  private readonly rttUs: Float64Array;
 
-  /** `rttUs` is the column of round-trip times, 0 where none is known. */
-  constructor(capacity: number, rttUs: Float64Array) {
-    this.rttUs = rttUs;
+  constructor(capacity: number) {
     this.floorUs = new Float64Array(capacity);
     this.rateBytesPerS = new Float64Array(capacity);
     this.lossUs = new Float64Array(capacity);
@@ -129,10 +119,6 @@ export class PathQueues {
     this.sentLong = new Float64Array(capacity);
     this.lostShort = new Float64Array(capacity);
     this.lostLong = new Float64Array(capacity);
-    this.momentUs = new Float64Array(capacity * MOMENTS);
-    this.momentQueue = new Float64Array(capacity * MOMENTS);
-    this.momentCorrected = new Float64Array(capacity * MOMENTS);
-    this.newest = new Uint8Array(capacity);
   }
 
   reset(slot: PathSlot): void {
@@ -153,21 +139,19 @@ export class PathQueues {
     this.longestSinceUs[slot] = 0;
     this.measuredUs[slot] = 0;
     this.arrivedUs[slot] = 0;
-    this.comparedUs[slot] = 0;
-    this.highExpectedUs[slot] = 0;
-    this.highMeasuredUs[slot] = 0;
     this.lastMeasuredUs[slot] = 0;
     this.sentUs[slot] = 0;
     this.busy[slot] = 0;
     this.lastSentUs[slot] = 0;
+    this.comparedUs[slot] = 0;
+    this.highExpectedUs[slot] = 0;
+    this.highMeasuredUs[slot] = 0;
     this.countedBytes[slot] = 0;
     this.countedUs[slot] = Number.NEGATIVE_INFINITY;
     this.sentShort[slot] = 0;
     this.sentLong[slot] = 0;
     this.lostShort[slot] = 0;
     this.lostLong[slot] = 0;
-    this.momentUs.fill(Number.NEGATIVE_INFINITY, slot * MOMENTS, (slot + 1) * MOMENTS);
-    this.newest[slot] = 0;
   }
 
   /** How long a packet would wait that is sent now. */
@@ -198,28 +182,32 @@ export class PathQueues {
     sent[slot] = sent[slot]! + packets;
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
-    const spacingUs = Math.max(MOMENTS_MIN_US, this.rttUs[slot]! * MOMENTS_RTTS) / MOMENTS;
-    let at = slot * MOMENTS + this.newest[slot]!;
-    if (nowUs - this.momentUs[at]! < spacingUs) return;
-    this.newest[slot] = (this.newest[slot]! + 1) % MOMENTS;
-    at = slot * MOMENTS + this.newest[slot]!;
-    this.momentUs[at] = nowUs;
-    this.momentQueue[at] = queue;
-    this.momentCorrected[at] = this.corrected[slot]!;
   }
 
-  /** A packet that was sent at `sentUs` was on its way for `delayUs`, with the clocks' difference in it. */
-  handleDelay(slot: PathSlot, delayUs: number, sentUs: number, nowUs: number): void {
+  /**
+   * A packet that was sent at `sentUs` was on its way for `delayUs`, with the clocks' difference in it. When it left it
+   * was thought that it would have to wait for `thoughtUs`, and `corrected` was what it is said to be now below; NaN
+   * where that is not known.
+   */
+  handleDelay(
+    slot: PathSlot,
+    delayUs: number,
+    sentUs: number,
+    nowUs: number,
+    thoughtUs: number,
+    corrected: number,
+  ): void {
     this.noteFloor(slot, delayUs, nowUs);
     this.arrivedUs[slot] = sentUs + delayUs;
     this.sentUs[slot] = sentUs;
     const measured = delayUs - this.floorUs[slot]!;
     this.measuredUs[slot] = measured;
     this.noteLongest(slot, measured, nowUs);
-    const expected = this.expected(slot, sentUs, nowUs);
-    const error = measured - expected;
-    this.compare(slot, measured, expected, nowUs);
     const left = this.queueUs(slot, nowUs);
+    const isKnown = !Number.isNaN(thoughtUs);
+    const expected = isKnown ? Math.max(thoughtUs + this.corrected[slot]! - corrected, 0) : left;
+    if (isKnown) this.compare(slot, measured, expected, nowUs);
+    const error = measured - expected;
     const queue = Math.min(Math.max(left + GAIN * error, 0), QUEUE_MAX_US);
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
@@ -249,7 +237,9 @@ export class PathQueues {
     if (elapsedUs > INTERVAL_MAX_US || rate < 0) return;
     const known = this.rateBytesPerS[slot]!;
     if (isFirst) {
-      if (wasBusy) this.rateBytesPerS[slot] = rate;
+      // A guess that is too low is raised soon; a path of unknown rate would be given everything.
+      const mayBe = measuredUs[slot]! > SHORT_US && rate * elapsedUs > GUESS_BYTES * 1e6;
+      if (wasBusy || mayBe) this.rateBytesPerS[slot] = rate;
     } else if (wasBusy || rate > known) {
       this.rateBytesPerS[slot] = known + RATE_GAIN * (rate - known);
     }
@@ -297,25 +287,11 @@ export class PathQueues {
     this.highExpectedUs[slot] = Math.max(this.highExpectedUs[slot]!, expected);
     if (nowUs - this.comparedUs[slot]! < COMPARE_US) return;
     const highest = this.highExpectedUs[slot]!;
-    if (highest > SHORT_US && this.highMeasuredUs[slot]! < highest / 3) this.rateBytesPerS[slot]! *= RAISE;
+    if (highest > SHORT_US && this.highMeasuredUs[slot]! < highest / 2)
+      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * RAISE;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.comparedUs[slot] = nowUs;
-  }
-
-  /** What the model said of the moment `sentUs`, with the corrections since. */
-  private expected(slot: PathSlot, sentUs: number, nowUs: number): number {
-    const from = slot * MOMENTS;
-    const newest = this.newest[slot]!;
-    for (let i = 0; i < MOMENTS; i++) {
-      const at = from + ((newest - i + MOMENTS) % MOMENTS);
-      const momentUs = this.momentUs[at]!;
-      if (momentUs > sentUs && i + 1 < MOMENTS) continue;
-      if (momentUs === Number.NEGATIVE_INFINITY) break;
-      const left = this.momentQueue[at]! - Math.max(sentUs - momentUs, 0);
-      return Math.max(left, 0) + this.corrected[slot]! - this.momentCorrected[at]!;
-    }
-    return this.queueUs(slot, nowUs);
   }
 
   private noteFloor(slot: PathSlot, delayUs: number, nowUs: number): void {

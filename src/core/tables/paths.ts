@@ -111,7 +111,7 @@ export class Paths {
     this.delays = new PathDelays(capacity, nodes, delays);
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);
-    this.queues = new PathQueues(capacity, this.delays.rttUs);
+    this.queues = new PathQueues(capacity);
     this.limits = new PathLimits(capacity, LINES_MAX * (nodes + 1));
     this.node = new Int32Array(capacity);
     this.id = new Uint8Array(capacity);

@@ -123,7 +123,7 @@ export class EarliestArrival implements Scheduler {
       const isStanding = queues.isStanding(first, enoughUs, nowUs);
       const isFilling = firstEndUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
       if (firstQueueUs <= enoughUs || !(isStanding || isFilling)) return first;
-      this.isEven[node] = 1;
+      this.beginEven(node, first);
     }
     return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs);
   }
@@ -157,6 +157,14 @@ export class EarliestArrival implements Scheduler {
       bestPart = part;
     }
     return best as PathSlot;
+  }
+
+  private beginEven(node: NodeSlot, standing: PathSlot): void {
+    const { paths } = this;
+    const { queues } = paths;
+    this.isEven[node] = 1;
+    for (let place = 0; place < paths.count(node); place++)
+      queues.assume(paths.at(node, place), queues.rateBytesPerS[standing]!);
   }
 
   /** Ends the even filling of a node's paths when its fastest one could carry everything. */

@@ -19,8 +19,9 @@ const TRIES_MAX = 4;
 /** What may be sent again: this part of what is sent, and so much at once. */
 const BUDGET_PART = 0.25;
 const BUDGET_MAX_BYTES = 1 << 20;
-/** A path with a shorter queue has room, which is to be used within so long. */
+/** Paths with a shorter queue have room, if they carry such a part of what the full one does; it is to be used within so long. */
 const ROOM_US = 3_000;
+const ROOM_PART = 0.25;
 const ROOM_PATIENCE_US = 500_000;
 /** A session's sender is told of congestion once in this many round trips. */
 const SIGNAL_RTTS = 1.5;
@@ -255,7 +256,7 @@ export class Repair {
     const isFull = paths.queues.handleLoss(path, queueUs);
     // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
     if (sessions.protocol(session) !== PROTOCOL_TCP) return;
-    const isCongestion = isFull && !this.mayUseRoom(paths.nodeOf(path), nowUs);
+    const isCongestion = isFull && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && nowUs - this.signalledUs[session]! > epochUs) {
       this.signalledUs[session] = nowUs;
@@ -272,16 +273,20 @@ export class Repair {
   }
 
   /**
-   * Whether one of the node's paths could carry more: then a loss on another one is no reason to send less, as long as
-   * that helps.
+   * Whether the node's other paths could carry more, and not only a little: then a loss on this one is no reason to send
+   * less, as long as that helps.
    */
-  private mayUseRoom(node: NodeSlot, nowUs: number): boolean {
+  private mayUseRoom(full: PathSlot, nowUs: number): boolean {
     const { paths } = this.context;
-    let hasRoom = false;
+    const { queues } = paths;
+    const node = paths.nodeOf(full);
+    let room = 0;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (paths.isEligible(path) && paths.queues.queueUs(path, nowUs) < ROOM_US) hasRoom = true;
+      if (path === full || !paths.isEligible(path)) continue;
+      if (queues.queueUs(path, nowUs) < ROOM_US) room += queues.rateBytesPerS[path]!;
     }
+    const hasRoom = room > ROOM_PART * queues.rateBytesPerS[full]!;
     if (!hasRoom || nowUs - this.roomUs[node]! > 2 * ROOM_PATIENCE_US) this.roomUs[node] = nowUs;
     return hasRoom && nowUs - this.roomUs[node]! < ROOM_PATIENCE_US;
   }

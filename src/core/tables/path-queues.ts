@@ -14,8 +14,6 @@ const INTERVAL_MIN_US = 10_000;
 const IDLE_INTERVAL_MIN_US = 50_000;
 const FIRST_INTERVAL_US = 8_000;
 const INTERVAL_MAX_US = 1_000_000;
-/** So much in one interval, and a queue at its end, are enough for a first guess. */
-const GUESS_BYTES = 16_000;
 const RATE_GAIN = 0.5;
 /** By how much a rate grows that has proved too low for so long. */
 const RAISE = 1.3;
@@ -31,7 +29,7 @@ const LEAVING_PART = 0.1;
 const LOSS_SMOOTHING = 0.25;
 /** A queue is long if it is this part of the longest of late. */
 const LONG_PART = 0.7;
-const LONG_MIN_US = 3_000;
+const LONG_MIN_US = 1_000;
 /** A queue is full if a long one loses so many times what a short one does, and such a part of its packets. */
 const FULL_TIMES = 2;
 const FULL_LOSS = 0.003;
@@ -160,6 +158,11 @@ export class PathQueues {
     return left > 0 ? left : 0;
   }
 
+  /** Of a path that has had no queue so far something is to be expected, or it would be given everything. */
+  assume(slot: PathSlot, rateBytesPerS: number): void {
+    if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) this.rateBytesPerS[slot] = rateBytesPerS;
+  }
+
   /**
    * Whether the path is given all that it can carry: packets have had to wait for `leastUs` on average, and since then
    * there has been something to do most of the time.
@@ -237,9 +240,7 @@ export class PathQueues {
     if (elapsedUs > INTERVAL_MAX_US || rate < 0) return;
     const known = this.rateBytesPerS[slot]!;
     if (isFirst) {
-      // A guess that is too low is raised soon; a path of unknown rate would be given everything.
-      const mayBe = measuredUs[slot]! > SHORT_US && rate * elapsedUs > GUESS_BYTES * 1e6;
-      if (wasBusy || mayBe) this.rateBytesPerS[slot] = rate;
+      if (wasBusy) this.rateBytesPerS[slot] = rate;
     } else if (wasBusy || rate > known) {
       this.rateBytesPerS[slot] = known + RATE_GAIN * (rate - known);
     }

@@ -163,18 +163,23 @@ export class SimNode {
     this.arm();
   }
 
-  /** A datagram arrives for one of the node's addresses. */
-  receive(datagram: Datagram): void {
+  /** A datagram arrives for one of the node's addresses; several at once as the kernel merges them. */
+  receive(datagram: Datagram, ...merged: Datagram[]): void {
     if (!this.isRunning) return;
     const index = this.locals.findIndex(
       ({ address, port }) =>
         port === datagram.to.port && address.every((word, i) => word === datagram.to.address[i]),
     );
     const input = this.inputs[index];
-    if (input === undefined || datagram.bytes.length > SLOT_BYTES) return;
-    this.arena.set(datagram.bytes, input.slotsAt);
+    const length = merged.reduce((sum, { bytes }) => sum + bytes.length, datagram.bytes.length);
+    if (input === undefined || length > SLOT_BYTES) return;
+    let at = input.slotsAt;
+    for (const { bytes } of [datagram, ...merged]) {
+      this.arena.set(bytes, at);
+      at += bytes.length;
+    }
     input.records.fill(0, 0, RECORD_WORDS);
-    input.records[RECORD_LENGTH] = datagram.bytes.length;
+    input.records[RECORD_LENGTH] = length;
     input.records[RECORD_SEGMENT] = datagram.bytes.length;
     input.records[RECORD_PORT] = datagram.from.port;
     input.records[RECORD_TOS] = datagram.tos;

@@ -19,6 +19,7 @@ import {
 } from "../tables/session-key.ts";
 import { transportChecksumHolds } from "../wire/checksum.ts";
 import {
+  BLOCK_FEEDBACK_PATH,
   BLOCK_TIMESTAMP,
   CONTROL_BLOCK_BYTES,
   ControlBlock,
@@ -27,6 +28,8 @@ import {
   KIND_COUNT,
   KIND_DATA_COMPACT,
   KIND_DATA_FULL,
+  PATH_SEQUENCE_BYTES,
+  TRAILER_BYTES,
 } from "../wire/control-block.ts";
 import { decapsulatedEcn, ECN_MASK, setEcn } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
@@ -41,6 +44,11 @@ import { Spread } from "./spread.ts";
 
 /** A packet that is held has one byte for its tag (acceptTcp). */
 const HELD_TAG_MAX = 0xff;
+
+/** What segments must have so that the next ones can be handled as one run with them. */
+const RUN_FLAGS = FLAG_NO_CHECKSUM | FLAG_SEQUENCED;
+/** Of a control block, up to the feedback path. */
+const RUN_WORDS = BLOCK_FEEDBACK_PATH >> 2;
 
 /** What one socket has received: message i lies at `slotsAt` + i * SLOT_BYTES. */
 export interface NetInput {
@@ -71,6 +79,10 @@ export class Inbound {
   /** Of the message that is being handled. */
   private path: PathSlot | typeof NONE = NONE;
   private outerTos = 0;
+  /** The session of the message's segments so far, where all were TCP in the compact form that is to be put in order. */
+  private runSession: SessionSlot | typeof NONE = NONE;
+  /** What is the same in the control blocks of its segments: all in front of the feedback path. */
+  private readonly runWords = new Int32Array(RUN_WORDS);
 
   constructor(context: Context, peering: Peering, dispatch: Dispatch) {
     this.context = context;
@@ -161,8 +173,12 @@ export class Inbound {
       context.drops.count(DROP["malformed-datagram"], 0);
       return;
     }
+    this.runSession = NONE;
     for (let offset = 0; offset < length; offset += segment) {
       const bytes = Math.min(segment, length - offset);
+      const isLast = offset + segment >= length;
+      if (!isLast && this.runSession !== NONE && this.continueRun(at + offset, bytes)) continue;
+      this.runSession = NONE;
       if (!block.read(context.view, at + offset, bytes)) {
         context.drops.count(DROP["malformed-datagram"], bytes);
       } else if (block.kind > KIND_DATA_FULL) {
@@ -179,7 +195,6 @@ export class Inbound {
             this.nowUs,
           );
       } else {
-        const isLast = offset + segment >= length;
         if (!this.handleData(at + offset, bytes, isLast, arrivedUs) && isLast)
           this.peering.handleStrayData(
             block,
@@ -189,8 +204,46 @@ export class Inbound {
             records[recordAt + RECORD_PORT]!,
             this.nowUs,
           );
+        if (this.runSession !== NONE) this.beginRun(at + offset + bytes - CONTROL_BLOCK_BYTES);
       }
     }
+  }
+
+  private beginRun(blockAt: number): void {
+    for (let i = 0; i < RUN_WORDS; i++) this.runWords[i] = this.context.view.getInt32(blockAt + 4 * i);
+  }
+
+  /**
+   * Handles a segment that differs from the one before it in its message by what always differs: everything that the
+   * two have in common has been checked. False, and nothing done, where there is more to it.
+   */
+  private continueRun(at: number, bytes: number): boolean {
+    const { context, path } = this;
+    const { view, sessions, drops } = context;
+    const { arrivals } = context.paths;
+    const session = this.runSession as SessionSlot;
+    const blockAt = at + bytes - CONTROL_BLOCK_BYTES;
+    for (let i = 0; i < RUN_WORDS; i++) if (view.getInt32(blockAt + 4 * i) !== this.runWords[i]) return false;
+    const sequence = view.getInt32(blockAt - PATH_SEQUENCE_BYTES);
+    if (sequence !== ((arrivals.highest[path]! + 1) | 0)) return false;
+    const userBytes = bytes - TRAILER_BYTES;
+    const headerBytes = tcpHeaderBytes(view, at, userBytes);
+    const payloadBytes = userBytes - headerBytes;
+    const flags = view.getUint8(at + TCP_FLAGS);
+    if (headerBytes === 0 || payloadBytes === 0 || flags & (TCP_SYN | TCP_FIN | TCP_RST)) return false;
+    const timestampUs = view.getInt32(blockAt + BLOCK_TIMESTAMP);
+    arrivals.handlePacket(path as PathSlot, sequence, bytes);
+    if (!this.copies.isFirst(sessions.node(session), timestampUs)) {
+      drops.count(DROP["duplicate-copy"], bytes);
+      return true;
+    }
+    const packetBytes = sessions.templateBytes[session]! + userBytes;
+    sessions.handleReceived(session, this.block.session, 1, packetBytes, flags, this.nowUs / 1000);
+    const start = view.getInt32(at + TCP_SEQUENCE);
+    const end = (start + payloadBytes) | 0;
+    const ecn = this.outerTos & ECN_MASK;
+    this.reorder.accept(session, start, end, timestampUs, this.nowUs, ecn, at, headerBytes, payloadBytes);
+    return true;
   }
 
   /** False where the datagram does not come from where its path's far end is. */
@@ -370,6 +423,8 @@ export class Inbound {
       this.writeTcp(session, tag, at, headerBytes, payloadBytes);
       return;
     }
+    const { kind, flags: blockFlags } = this.block;
+    if (kind === KIND_DATA_COMPACT && (blockFlags & RUN_FLAGS) === RUN_FLAGS) this.runSession = session;
     const end = (start + length) | 0;
     reorder.accept(
       session,

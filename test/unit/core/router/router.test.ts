@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ipv4Header, TCP_FLAG, tcpHeader } from "../../../helpers/packets.ts";
+import type { Datagram } from "../../../sim/node.ts";
 import { ADDRESS_A as A, ADDRESS_B as B, tcpPacket, udpPacket } from "../../../sim/packets.ts";
 import { TwoNodes } from "../../../sim/two-nodes.ts";
 
@@ -180,5 +181,49 @@ describe("two routers", () => {
     nodes.run(0.1);
     expect(nodes.b.router.drops.snapshot().map(({ reason }) => reason)).toContain("unknown-node");
     expect(nodes.b.delivered).toEqual([]);
+  });
+
+  it("handle segments that the kernel has merged as if each had come alone", () => {
+    const count = 12;
+    const received = (change: (datagrams: Datagram[]) => Datagram[], isMerged: boolean) => {
+      const nodes = new TwoNodes([{}]);
+      nodes.run(1);
+      establish(nodes);
+      const { b } = nodes;
+      const caught: Datagram[] = [];
+      const receive = b.receive.bind(b);
+      b.receive = (datagram) => caught.push(datagram);
+      nodes.a.inject(tcp(1000, bytes(100 * count)), 100);
+      nodes.run(0.01);
+      b.receive = receive;
+      const data = change(caught.filter((datagram) => datagram.bytes.length === caught[0]!.bytes.length));
+      if (isMerged) b.receive(data[0]!, ...data.slice(1));
+      else for (const datagram of data) b.receive(datagram);
+      nodes.run(0.5);
+      const session = b.router.sessions;
+      const counted = [0, 1].map((slot) => [session.receivedPackets[slot], session.receivedBytes[slot]]);
+      const { packets, bytes: pathBytes, lost, duplicates } = b.router.paths.arrivals;
+      const path = [packets[0]! > 0, lost[0], duplicates[0], pathBytes[0]! > 0];
+      return { delivered: b.delivered, counted, path, drops: b.router.drops.packets };
+    };
+    const changes: ((datagrams: Datagram[]) => Datagram[])[] = [
+      (datagrams) => datagrams,
+      (datagrams) => datagrams.toSpliced(4, 2),
+      (datagrams) => datagrams.toSpliced(5, 0, datagrams[2]!),
+      (datagrams) => datagrams.toSpliced(3, 2, datagrams[4]!, datagrams[3]!),
+      // Another session, another node, too short for a header.
+      ...[19, 24, 3].map((fromEnd) => (datagrams: Datagram[]) => {
+        const other = { ...datagrams[6]!, bytes: datagrams[6]!.bytes.slice() };
+        other.bytes[other.bytes.length - fromEnd]! ^= 1;
+        return datagrams.toSpliced(6, 1, other);
+      }),
+      (datagrams) => {
+        const other = { ...datagrams[6]!, bytes: datagrams[6]!.bytes.slice() };
+        other.bytes[12] = 0xf0;
+        return datagrams.toSpliced(6, 1, other);
+      },
+    ];
+    expect(received(changes[0]!, true).delivered.length).toBe(count);
+    for (const change of changes) expect(received(change, true)).toEqual(received(change, false));
   });
 });

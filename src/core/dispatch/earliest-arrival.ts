@@ -17,6 +17,8 @@ const ENOUGH_PART = 0.4;
 const FILLING_PART = 0.6;
 /** The paths are filled evenly until less goes to a node than this part of what its fastest path could carry. */
 const LEAVING_PART = 0.8;
+/** A path of unknown rate is thought to carry this part of what the fastest one does, until it shows. */
+const UNKNOWN_PART = 0.25;
 /** What is no larger goes where it arrives first, also while the paths are filled evenly. */
 const SMALL_BYTES = 300;
 
@@ -164,7 +166,7 @@ export class EarliestArrival implements Scheduler {
     const { queues } = paths;
     this.isEven[node] = 1;
     for (let place = 0; place < paths.count(node); place++)
-      queues.assume(paths.at(node, place), queues.rateBytesPerS[standing]!);
+      queues.assume(paths.at(node, place), UNKNOWN_PART * queues.rateBytesPerS[standing]!);
   }
 
   /** Ends the even filling of a node's paths when its fastest one could carry everything. */

@@ -1,0 +1,236 @@
+import { PerformanceObserver, performance } from "node:perf_hooks";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { getHeapStatistics } from "node:v8";
+import {
+  PLAN_HEAD,
+  PLAN_PIECES,
+  PLAN_SEGMENT,
+  PLAN_SOCKET,
+  PLAN_TOS,
+  RECORD_ADDRESS,
+  RECORD_LENGTH,
+  RECORD_PORT,
+  RECORD_SEGMENT,
+  RECORD_TOS,
+  RECORD_WORDS,
+  VNET_HEADER_BYTES,
+} from "../../src/core/batch/layout.ts";
+import type { Plan } from "../../src/core/batch/plan.ts";
+import type { SchedulerName } from "../../src/core/router/context.ts";
+import { type Local, type NetInput, Router, SLOT_BYTES, SLOTS } from "../../src/core/router/router.ts";
+import { concat, ipv4Header, pattern, TCP_FLAG, tcpHeader, vnetHeader } from "../helpers/packets.ts";
+import { serve } from "../helpers/scenarios.ts";
+import { hostRoute, ipv4 } from "../sim/two-nodes.ts";
+
+// Two routers in one process, in one piece of memory: what one sends is copied into the slots of the other, without
+// an object for any packet, so that all that is allocated is the routers'.
+
+const LINKS = 2;
+const PORT = 7000;
+const SEGMENT_BYTES = 1300;
+const SEGMENTS = 40;
+/** Of virtual time, from one super-packet to the next: about 1 Gbit/s. */
+const ROUND_US = 400;
+const LIMITS = { sessions: 256, nodes: 16, paths: 64, locals: LINKS };
+const ARENA_BYTES = Router.arenaBytes({ limits: LIMITS });
+const INNER = [
+  [10, 99, 0, 1],
+  [10, 99, 0, 2],
+];
+
+class End {
+  readonly router: Router;
+  peer!: End;
+  written = 0;
+  private readonly memory: Uint8Array;
+  private readonly view: DataView;
+  private readonly base: number;
+  private readonly inputs: NetInput[];
+  private locals: readonly Local[] = [];
+  private readonly tunRecords = new Int32Array(2);
+
+  constructor(memory: Uint8Array, index: number, scheduler: SchedulerName) {
+    this.memory = memory;
+    this.base = index * ARENA_BYTES;
+    const arena = memory.subarray(this.base, this.base + ARENA_BYTES);
+    this.view = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
+    let random = 12345 + index;
+    this.router = new Router(
+      arena,
+      {
+        node: { idHigh: 0x0200, idLow: index + 1, instanceHigh: index, instanceLow: 1, name: `n${index}` },
+        seed: [1, 2],
+        random: () => {
+          random = (Math.imul(random, 1664525) + 1013904223) | 0;
+          return random >>> 0;
+        },
+        offloads: { checksum: true, tso: true, uso: true },
+        scheduler,
+        limits: LIMITS,
+      },
+      { send: (plan) => this.send(plan), write: (plan) => this.write(plan), resize: () => {} },
+    );
+    this.inputs = Array.from({ length: LINKS }, (_, socket) => ({
+      socket,
+      slotsAt: this.router.slotsAt(socket),
+      records: new Int32Array(SLOTS * RECORD_WORDS),
+      count: 0,
+    }));
+  }
+
+  begin(nowUs: number): void {
+    const { router, peer } = this;
+    const [own, other] = this.base === 0 ? [1, 2] : [2, 1];
+    this.locals = this.inputs.map(({ socket }) => ({
+      socket,
+      device: `l${socket}`,
+      address: ipv4(10, socket, 0, own),
+      port: PORT,
+      mtu: 1500,
+    }));
+    router.setLocals(this.locals, nowUs);
+    const endpoints = this.locals.map(({ socket }) => ({ address: ipv4(10, socket, 0, other), port: PORT }));
+    const node = { high: 0x0200, low: peer.base === 0 ? 1 : 2 };
+    router.setPeers(
+      [{ name: `n${other - 1}`, node, endpoints, routes: [hostRoute(10, 99, 0, other)] }],
+      nowUs,
+    );
+  }
+
+  /** The packet of the host that lies at `from` in `bytes`, with the next sequence number. */
+  inject(bytes: Uint8Array, sequence: number, nowUs: number): void {
+    const at = this.router.tunAt;
+    this.memory.set(bytes, this.base + at);
+    this.view.setInt32(at + VNET_HEADER_BYTES + 20 + 4, sequence);
+    this.tunRecords[0] = at;
+    this.tunRecords[1] = bytes.length;
+    this.router.handleTun(this.tunRecords, 1, nowUs);
+  }
+
+  receive(nowUs: number): void {
+    this.router.handleNet(this.inputs, nowUs);
+    for (let i = 0; i < this.inputs.length; i++) this.inputs[i]!.count = 0;
+  }
+
+  private send(plan: Plan): void {
+    const { words } = plan;
+    for (let head = 0; head < plan.end; head = plan.after(head)) {
+      const { peer } = this;
+      const socket = words[head + PLAN_SOCKET]!;
+      const input = peer.inputs[socket]!;
+      if (input.count === SLOTS) throw new Error("more messages than slots");
+      const to = peer.base + input.slotsAt + input.count * SLOT_BYTES;
+      let length = 0;
+      for (let piece = 0; piece < words[head + PLAN_PIECES]!; piece++) {
+        const from = this.base + words[head + PLAN_HEAD + 2 * piece]!;
+        const bytes = words[head + PLAN_HEAD + 2 * piece + 1]!;
+        this.memory.copyWithin(to + length, from, from + bytes);
+        length += bytes;
+      }
+      const { records } = input;
+      const record = input.count++ * RECORD_WORDS;
+      records.fill(0, record, record + RECORD_WORDS);
+      records[record + RECORD_LENGTH] = length;
+      records[record + RECORD_SEGMENT] = words[head + PLAN_SEGMENT]! || length;
+      records[record + RECORD_PORT] = PORT;
+      records[record + RECORD_TOS] = words[head + PLAN_TOS]!;
+      const { address } = this.locals[socket]!;
+      for (let i = 0; i < address.length; i++) records[record + RECORD_ADDRESS + i] = address[i]!;
+    }
+  }
+
+  private write(plan: Plan): void {
+    this.written += plan.count;
+  }
+}
+
+/** A TCP packet of one host to the other; one that is longer than a segment is cut. */
+function packet(from: number, flags: number, payloadBytes: number): Uint8Array {
+  const fields = { protocol: 6, source: INNER[from]!, destination: INNER[1 - from]! };
+  const ports = from === 0 ? [1000, 2000] : [2000, 1000];
+  const vnet =
+    payloadBytes > SEGMENT_BYTES
+      ? { gsoType: 1, headerLength: 40, gsoSize: SEGMENT_BYTES, checksumStart: 20, checksumOffset: 16 }
+      : { checksumStart: 20, checksumOffset: 16 };
+  return concat(
+    vnetHeader({ flags: 1, ...vnet }),
+    ipv4Header({ ...fields, totalLength: 40 + payloadBytes }),
+    tcpHeader({ flags, sourcePort: ports[0]!, destinationPort: ports[1]! }),
+    pattern(payloadBytes),
+  );
+}
+
+export const scenarios = {
+  /** Carries segments from one to the other, and acknowledgements back; tells what the collector did meanwhile. */
+  async carry(packets: number, warmUp: number, scheduler: SchedulerName) {
+    const collections: number[] = [];
+    const observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) collections.push(entry.startTime);
+    });
+    observer.observe({ entryTypes: ["gc"] });
+    const memory = new Uint8Array(2 * ARENA_BYTES);
+    const [a, b] = [new End(memory, 0, scheduler), new End(memory, 1, scheduler)];
+    a.peer = b;
+    b.peer = a;
+    let nowUs = 1e9;
+    const settle = () => {
+      b.receive(nowUs);
+      a.receive(nowUs);
+      b.receive(nowUs);
+    };
+    const tick = () => {
+      if (a.router.nextDeadlineUs() <= nowUs) a.router.handleTick(nowUs);
+      if (b.router.nextDeadlineUs() <= nowUs) b.router.handleTick(nowUs);
+      settle();
+    };
+    a.begin(nowUs);
+    b.begin(nowUs);
+    for (let i = 0; i < 2000; i++, nowUs += 1000) tick();
+    const [syn, data, ack] = [
+      packet(0, TCP_FLAG.syn, 0),
+      packet(0, TCP_FLAG.ack, SEGMENTS * SEGMENT_BYTES),
+      packet(1, TCP_FLAG.ack, 0),
+    ];
+    let sequence = 1000;
+    a.inject(syn, sequence++, nowUs);
+    settle();
+    b.inject(packet(1, TCP_FLAG.syn | TCP_FLAG.ack, 0), 1, nowUs);
+    settle();
+    const rounds = (count: number) => {
+      for (let i = 0; i < count; i += SEGMENTS) {
+        nowUs += ROUND_US;
+        a.inject(data, sequence, nowUs);
+        sequence = (sequence + SEGMENTS * SEGMENT_BYTES) | 0;
+        settle();
+        b.inject(ack, 2, nowUs);
+        settle();
+        tick();
+      }
+    };
+    rounds(warmUp);
+    await nextTurn();
+    globalThis.gc!();
+    const before = getHeapStatistics().used_heap_size;
+    const { packets: arrived } = b.router.paths.arrivals;
+    const total = () => arrived.reduce((sum, one) => sum + one, 0);
+    const arrivedBefore = total();
+    const fromMs = performance.now();
+    rounds(packets);
+    const toMs = performance.now();
+    await nextTurn();
+    await nextTurn();
+    globalThis.gc!();
+    const grownBytes = getHeapStatistics().used_heap_size - before;
+    observer.disconnect();
+    return {
+      arrived: total() - arrivedBefore,
+      written: b.written,
+      usedPaths: arrived.filter((one) => one > packets / 10).length,
+      collections: collections.filter((ms) => ms >= fromMs && ms <= toMs).length,
+      grownBytes,
+      nsPerPacket: ((toMs - fromMs) * 1e6) / packets,
+    };
+  },
+};
+
+await serve(scenarios);

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import type { SchedulerName } from "../../src/core/router/context.ts";
+import { runScenario } from "../helpers/child.ts";
+import type { scenarios } from "./router-child.ts";
+
+type Scenarios = typeof scenarios;
+
+const MILLION = 1_000_000;
+
+describe("the router's hot path", () => {
+  it.each<[SchedulerName, number]>([
+    ["arrival", 1],
+    ["paper", 2],
+  ])("carries a million segments without allocating (%s)", async (scheduler, usedPaths) => {
+    const result = await runScenario<Scenarios, "carry">(
+      "test/alloc/router-child.ts",
+      "carry",
+      [MILLION, 400_000, scheduler],
+      { node: ["--expose-gc", "--max-semi-space-size=1"] },
+    );
+    expect(result.arrived).toBeGreaterThanOrEqual(MILLION);
+    expect(result.usedPaths).toBeGreaterThanOrEqual(usedPaths);
+    // One object of sixteen bytes for each segment would make it collect sixteen times.
+    expect(result.collections).toBeLessThan(8);
+    expect(result.grownBytes).toBeLessThan(MILLION / 10);
+  });
+});

@@ -317,10 +317,11 @@ export class PathQueues {
   }
 
   private noteQueue(slot: PathSlot, queueUs: number, nowUs: number): void {
-    const sinceUs = nowUs - this.averagedUs[slot]!;
+    const lookedUs = this.averagedUs[slot]!;
+    const sinceUs = nowUs - lookedUs;
     this.averagedUs[slot] = nowUs;
     // Between two looks the queue was in the middle of what it was after the first and is at the second.
-    const meanUs = (Math.min(queueUs + sinceUs, this.queue[slot]!) + queueUs) / 2;
+    const meanUs = (Math.min(this.queueUs(slot, lookedUs), this.queue[slot]!) + queueUs) / 2;
     const known = this.averageUs[slot]!;
     this.averageUs[slot] = known + (sinceUs / (sinceUs + STANDING_US)) * (meanUs - known);
   }

@@ -1,0 +1,359 @@
+import { describe, expect, it } from "vitest";
+import type { PathSlot } from "../../../../src/core/base/ids.ts";
+import { Rng } from "../../../../src/core/base/rng.ts";
+import { PathQueues } from "../../../../src/core/tables/path-queues.ts";
+
+const P = 0 as PathSlot;
+const OTHER = 1 as PathSlot;
+/** A byte takes a microsecond. */
+const RATE = 1e6;
+/** The delay without a queue, with the clocks' difference in it. */
+const FLOOR_US = -70_000;
+const UNKNOWN = Number.NaN;
+const ENOUGH_US = 5_000;
+
+function queues(rateBytesPerS = RATE): PathQueues {
+  const table = new PathQueues(2);
+  for (const slot of [P, OTHER]) {
+    table.reset(slot);
+    table.assume(slot, rateBytesPerS);
+  }
+  return table;
+}
+
+/** A packet that left at `sentUs` and had to wait for `waitUs` is reported as soon as it is there. */
+function measure(
+  table: PathQueues,
+  sentUs: number,
+  waitUs: number,
+  thoughtUs = UNKNOWN,
+  corrected = 0,
+): void {
+  table.handleDelay(P, FLOOR_US + waitUs, sentUs, sentUs + 50_000 + waitUs, thoughtUs, corrected);
+}
+
+/** A packet that did not have to wait shows what the floor is, at time 0. */
+function showFloor(table: PathQueues): void {
+  table.handleDelay(P, FLOOR_US, 0, 0, UNKNOWN, 0);
+}
+
+describe("the queue of a path", () => {
+  it("grows by bytes over rate, drains with time, and is that of its path only", () => {
+    const table = queues();
+    expect(table.queueUs(P, 0)).toBe(0);
+    table.handleSent(P, 10, 10_000, 0);
+    expect([0, 4_000, 9_999, 10_000, 50_000].map((us) => table.queueUs(P, us))).toEqual([
+      10_000, 6_000, 1, 0, 0,
+    ]);
+    table.handleSent(P, 5, 5_000, 4_000);
+    expect(table.queueUs(P, 4_000)).toBe(11_000);
+    // What was idle has not saved anything.
+    table.handleSent(P, 1, 1_000, 100_000);
+    expect(table.queueUs(P, 100_000)).toBe(1_000);
+    expect(table.queueUs(OTHER, 0)).toBe(0);
+  });
+
+  it("is none as long as the rate is not known", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    table.handleSent(P, 1000, 1e9, 0);
+    expect(table.queueUs(P, 0)).toBe(0);
+  });
+
+  it("is believed to be five seconds at most", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 1, 1e9, 0);
+    expect(table.queueUs(P, 0)).toBe(5e6);
+    measure(table, 0, 1e9);
+    expect(table.queueUs(P, 50_000 + 1e9)).toBe(5e6);
+  });
+
+  it("is forgotten with the path", () => {
+    const table = queues();
+    table.handleSent(P, 1, 10_000, 0);
+    measure(table, 0, 90_000);
+    table.reset(P);
+    expect([table.queueUs(P, 0), table.corrected[P], table.lossUs[P]]).toEqual([0, 0, 0]);
+    expect([table.floorUs[P], table.rateBytesPerS[P]]).toEqual([Number.NaN, Number.POSITIVE_INFINITY]);
+  });
+});
+
+describe("the floor of a path's delays", () => {
+  it("is the lowest one of late", () => {
+    const table = queues();
+    expect(table.floorUs[P]).toBe(Number.NaN);
+    const floors = [30, 10, 20, -40, 500].map((waitUs, i) => {
+      measure(table, i * 1e6, waitUs);
+      return table.floorUs[P]! - FLOOR_US;
+    });
+    expect(floors).toEqual([30, 10, 10, -40, -40]);
+  });
+
+  it("rises a minute after the last low one at the latest, and not within thirty seconds", () => {
+    const table = queues();
+    measure(table, 0, 0);
+    const risesS = Array.from({ length: 90 }, (_, i) => i + 1).filter((second) => {
+      measure(table, second * 1e6, 9_000);
+      return table.floorUs[P] === FLOOR_US + 9_000;
+    });
+    expect(risesS[0]).toBeGreaterThan(30);
+    expect(risesS[0]).toBeLessThanOrEqual(62);
+    expect(risesS.at(-1)).toBe(90);
+    expect(risesS.length).toBe(91 - risesS[0]!);
+  });
+});
+
+describe("a measured delay", () => {
+  it("moves the queue half of the way from what was thought to what was measured", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 100, 100_000, 0);
+    // At 70 ms it is said that what left at 0 had to wait for 20 ms, not for 10.
+    measure(table, 0, 20_000, 10_000, 0);
+    expect(table.queueUs(P, 70_000)).toBe(30_000 + 5_000);
+    expect(table.corrected[P]).toBe(5_000);
+    // What was right changes nothing.
+    measure(table, 10_000, 20_000, 20_000, 5_000);
+    expect(table.queueUs(P, 80_000)).toBe(25_000);
+    // Half of 10 ms less.
+    measure(table, 20_000, 10_000, 20_000, 5_000);
+    expect(table.queueUs(P, 80_000)).toBe(20_000);
+    expect(table.corrected[P]).toBe(0);
+  });
+
+  it("does not correct again what has been corrected since the packet left", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 500, 500_000, 0);
+    // All left at one time with one thought, 8 ms too little.
+    const corrections = Array.from({ length: 12 }, () => {
+      measure(table, 0, 18_000, 10_000, 0);
+      return table.corrected[P]!;
+    });
+    expect(corrections.slice(0, 3)).toEqual([4_000, 6_000, 7_000]);
+    expect(Math.max(...corrections)).toBeLessThanOrEqual(8_000);
+    expect(corrections.at(-1)).toBeCloseTo(8_000, -1);
+  });
+
+  it("is compared with the queue of now where it is not known what was thought", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 100, 100_000, 0);
+    measure(table, 0, 20_000);
+    // 30 ms were left at 70 ms; half of the way to 20.
+    expect(table.queueUs(P, 70_000)).toBe(25_000);
+    expect(table.corrected[P]).toBe(-5_000);
+  });
+
+  it("never leaves less than no queue", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 1, 1_000, 0);
+    measure(table, 0, 0, 90_000, 0);
+    expect(table.queueUs(P, 50_000)).toBe(0);
+    expect(table.corrected[P]).toBe(0);
+  });
+
+  it("makes the rate a higher one when queues are shorter than was thought, all the time", () => {
+    const rateAfter = (measuredPart: number) => {
+      const table = queues();
+      for (let us = 0; us <= 1e6; us += 5_000)
+        measure(table, us, us % 10_000 === 0 ? 0 : measuredPart * 20_000, 20_000, table.corrected[P]);
+      return table.rateBytesPerS[P]!;
+    };
+    expect(rateAfter(0.2)).toBeGreaterThan(1.3 * RATE);
+    expect(rateAfter(0.9)).toBe(RATE);
+    expect(rateAfter(3)).toBe(RATE);
+  });
+});
+
+describe("the rate of a path", () => {
+  /** The peer had received `bytes` when the packet came in that left at `sentUs`. */
+  function receive(table: PathQueues, sentUs: number, waitUs: number, bytes: number): number {
+    measure(table, sentUs, waitUs);
+    table.handleReceived(P, bytes);
+    return table.rateBytesPerS[P]!;
+  }
+
+  /** A path of which it has been seen that it carries 1 MB/s, with a queue of 20 ms at 30 ms. */
+  function rated(): PathQueues {
+    const table = queues(Number.POSITIVE_INFINITY);
+    receive(table, 0, 0, 0);
+    receive(table, 5_000, 10_000, 5_000);
+    receive(table, 10_000, 20_000, 20_000);
+    return table;
+  }
+
+  it("is what came in from one packet to the next if the path had something to do all the time", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    expect(receive(table, 0, 0, 0)).toBe(Number.POSITIVE_INFINITY);
+    // Nobody knows what there was to do before this one.
+    expect(receive(table, 5_000, 10_000, 5_000)).toBe(Number.POSITIVE_INFINITY);
+    expect(receive(table, 10_000, 20_000, 20_000)).toBe(RATE);
+  });
+
+  it("is an average", () => {
+    const table = rated();
+    expect(receive(table, 15_000, 30_000, 50_000)).toBe(1.5 * RATE);
+    expect(receive(table, 25_000, 30_000, 50_000)).toBe(0.75 * RATE);
+  });
+
+  it("is not lowered by intervals in which the path had nothing to do, and raised by them", () => {
+    const table = rated();
+    expect(receive(table, 100_000, 0, 30_000)).toBe(RATE);
+    expect(receive(table, 200_000, 0, 40_000)).toBe(RATE);
+    expect(receive(table, 300_000, 0, 340_000)).toBe(2 * RATE);
+  });
+
+  it("waits for intervals that are long enough", () => {
+    const table = rated();
+    expect(receive(table, 15_000, 20_000, 40_000)).toBe(RATE);
+    expect(receive(table, 18_000, 21_000, 50_000)).toBe(RATE);
+    expect(receive(table, 20_000, 20_000, 50_000)).toBe(2 * RATE);
+  });
+
+  it("is not taken from a pause, nor from a peer that counts anew", () => {
+    const table = rated();
+    expect(receive(table, 2e6, 0, 1e9)).toBe(RATE);
+    expect(receive(table, 2.1e6, 0, 0)).toBe(RATE);
+  });
+
+  it("is assumed only where it is not known", () => {
+    const table = rated();
+    table.assume(P, 7);
+    expect(table.rateBytesPerS[P]).toBe(RATE);
+    table.reset(P);
+    table.assume(P, 7);
+    table.assume(P, 8);
+    expect(table.rateBytesPerS[P]).toBe(7);
+  });
+
+  it("is first taken from an interval with losses, whether it was busy or not", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    receive(table, 0, 0, 0);
+    receive(table, 5_000, 10_000, 5_000);
+    table.handleLoss(P, 10_000);
+    expect(receive(table, 100_000, 10_000, 55_000)).toBeCloseTo(50_000 / 0.095, 3);
+  });
+});
+
+describe("a standing queue", () => {
+  /** The queue is `queueUs` long from `fromUs` to `untilUs`; answers since when it stands. */
+  function keep(table: PathQueues, queueUs: number, fromUs: number, untilUs: number): number {
+    for (let us = fromUs; us < untilUs; us += 1000) {
+      const missing = queueUs - table.queueUs(P, us);
+      if (missing > 0) table.handleSent(P, 1, missing, us);
+      if (table.isStanding(P, ENOUGH_US, us)) return us;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  it("is one that has been there for a while", () => {
+    const sinceUs = keep(queues(), 20_000, 0, 1e6);
+    expect(sinceUs).toBeGreaterThan(10_000);
+    expect(sinceUs).toBeLessThan(100_000);
+    expect(keep(queues(), 4_000, 0, 10e6)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("is not one of a burst now and then", () => {
+    const table = queues();
+    for (let us = 0; us < 5e6; us += 1000) {
+      if (us % 200_000 === 0) table.handleSent(P, 20, 20_000, us);
+      expect(table.isStanding(P, ENOUGH_US, us)).toBe(false);
+    }
+  });
+
+  it("stands no more only when there has been next to nothing to do for a while", () => {
+    const table = queues();
+    let us = keep(table, 20_000, 0, 1e6);
+    // What would not have made it a standing one is enough for it to stay one.
+    for (const end = us + 5e6; us < end; us += 1000) {
+      const missing = 2_000 - table.queueUs(P, us);
+      if (missing > 0) table.handleSent(P, 1, missing, us);
+      expect(table.isStanding(P, ENOUGH_US, us)).toBe(true);
+    }
+    expect(table.isStanding(P, ENOUGH_US, us + 30_000)).toBe(true);
+    for (let k = 1; k < 1000; k++) table.isStanding(P, ENOUGH_US, us + 30_000 + k * 1000);
+    expect(table.isStanding(P, ENOUGH_US, us + 1_100_000)).toBe(false);
+    expect(keep(table, 4_000, us + 1_200_000, us + 5e6)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("is that of a path whose full queue loses packets, at once", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleDelay(P, FLOOR_US + 50_000, 0, 0, 50_000, 0);
+    table.handleSent(P, 10, 50_000, 0);
+    expect(table.isStanding(P, ENOUGH_US, 5_000)).toBe(false);
+    expect(table.handleLoss(P, 50_000)).toBe(true);
+    expect(table.isStanding(P, ENOUGH_US, 5_000)).toBe(true);
+  });
+});
+
+describe("losses", () => {
+  const BURST = 45;
+
+  /**
+   * Bursts of 45 ms, of which a packet is lost with a probability that depends on its queue; answers which part of the
+   * losses was put down to a full queue.
+   */
+  function lose(
+    table: PathQueues,
+    bursts: number,
+    probability: (queueUs: number) => number,
+    seed = 1,
+  ): number {
+    const rng = new Rng(seed);
+    let losses = 0;
+    let full = 0;
+    for (let burst = 0; burst < bursts; burst++) {
+      const us = burst * 100_000;
+      measure(table, us, 0);
+      measure(table, us, BURST * 1000);
+      for (let k = 1; k <= BURST; k++) {
+        // Only what was sent makes these queues.
+        const queueUs = k * 1000;
+        table.handleSent(P, 1, k === 1 ? queueUs - table.queueUs(P, us + 99_000) : 1000, us + 99_000);
+        if (rng.unit() >= probability(queueUs)) continue;
+        losses++;
+        if (table.handleLoss(P, queueUs)) full++;
+      }
+    }
+    return losses === 0 ? 0 : full / losses;
+  }
+
+  it("are those of a full queue where only long ones lose packets", () => {
+    const table = queues();
+    expect(lose(table, 300, (queueUs) => (queueUs > 43_000 ? 0.5 : 0))).toBe(1);
+    expect(table.lossUs[P]).toBeGreaterThan(43_000);
+    expect(table.lossUs[P]).toBeLessThanOrEqual(45_000);
+  });
+
+  it("are not where short ones lose as many", () => {
+    for (const loss of [0.01, 0.05, 0.2])
+      for (const seed of [1, 2, 3]) expect(lose(queues(), 1000, () => loss, seed)).toBeLessThan(0.05);
+  });
+
+  it("are mostly where both come together", () => {
+    const table = queues();
+    const part = lose(table, 1000, (queueUs) => (queueUs > 43_000 ? 0.5 : 0.01));
+    // 2 packets of 45 are lost with one half, 43 with one in a hundred: 0.7 of the losses are of the first kind.
+    expect(part).toBeGreaterThan(0.6);
+    expect(part).toBeLessThan(0.85);
+  });
+
+  it("say nothing of queues as long as none was long", () => {
+    const table = queues();
+    measure(table, 0, 0);
+    measure(table, 0, 900);
+    for (let i = 0; i < 100; i++) expect(table.handleLoss(P, 900)).toBe(false);
+    expect(table.lossUs[P]).toBe(0);
+  });
+
+  it("are told apart by what happened of late", () => {
+    const table = queues();
+    lose(table, 1000, (queueUs) => (queueUs > 43_000 ? 0.5 : 0));
+    lose(table, 1000, () => 0.05);
+    expect(lose(table, 1000, () => 0.05, 2)).toBeLessThan(0.1);
+    expect(lose(table, 1000, (queueUs) => (queueUs > 43_000 ? 0.5 : 0), 3)).toBeGreaterThan(0.9);
+  });
+});

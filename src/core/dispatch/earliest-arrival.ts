@@ -151,6 +151,7 @@ export class EarliestArrival implements Scheduler {
     for (let place = 0; place < weights.length; place++) {
       const path = paths.at(node, place);
       if (weights[place] === 0 || Number.isNaN(queues.floorUs[path]!)) continue;
+      if (paths.limits.isSpent(path, nowUs)) continue;
       const holdsUs = queues.lossUs[path]! || (leastUs < Number.POSITIVE_INFINITY ? leastUs : 1);
       const endUs = queues.queueUs(path, nowUs) + (bytes * 1e6) / queues.rateBytesPerS[path]!;
       const part = endUs / holdsUs;

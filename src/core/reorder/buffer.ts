@@ -207,10 +207,8 @@ export class ReorderBuffer {
   handleTime(nowUs: number): void {
     for (let i = this.waitingCount - 1; i >= 0; i--) {
       const session = this.waiting[i]!;
-      const holdUs = this.owner.holdUs(session);
       while (this.count[session]! > 0) {
-        const block = this.first[session]!;
-        if (nowUs - this.heldUs[block]! < holdUs) break;
+        if (nowUs < this.dueUs(session)) break;
         this.counters.byTime++;
         this.giveUp(session);
       }
@@ -232,11 +230,7 @@ export class ReorderBuffer {
   nextDeadlineUs(): number {
     let deadlineUs = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.waitingCount; i++) {
-      const session = this.waiting[i]!;
-      const block = this.first[session]!;
-      const isPassed = this.patientBlock[session] === block;
-      const waitUs = isPassed ? this.owner.patienceUs(session) : this.owner.holdUs(session);
-      deadlineUs = Math.min(deadlineUs, this.heldUs[block]! + waitUs);
+      deadlineUs = Math.min(deadlineUs, this.dueUs(this.waiting[i]!));
     }
     return deadlineUs;
   }
@@ -245,6 +239,14 @@ export class ReorderBuffer {
   recycle(): void {
     this.freeCount += this.released;
     this.released = 0;
+  }
+
+  /** Until when a session's first packet waits for those before it. */
+  private dueUs(session: number): number {
+    const { owner } = this;
+    const block = this.first[session]!;
+    const isPassed = this.patientBlock[session] === block;
+    return this.heldUs[block]! + (isPassed ? owner.patienceUs(session) : owner.holdUs(session));
   }
 
   /** Copies a packet into its place in the session's list; false where it is there already. */

@@ -98,6 +98,31 @@ describe("the reorder buffer", () => {
     expect(waited(16, 60_000_000)).toBe(true);
   });
 
+  it("waits as long for what may be sent again when it is looked at for other reasons meanwhile", () => {
+    const bench = new Bench();
+    bench.holdUs = 5;
+    bench.patienceUs = 20;
+    bench.accept(100);
+    bench.accept(120, 120, { nowUs: 1000 });
+    bench.evidence = 120;
+    bench.buffer.handleEvidence(1000);
+    expect(bench.buffer.nextDeadlineUs()).toBe(1020);
+    for (const nowUs of [1005, 1008, 1019]) {
+      bench.buffer.handleEvidence(nowUs);
+      bench.buffer.handleTime(nowUs);
+      expect(bench.numbers).toEqual([100]);
+    }
+    bench.buffer.handleTime(1020);
+    expect(bench.numbers).toEqual([100, 120]);
+    // What no path has passed is held no longer than the paths are apart.
+    bench.accept(150, 150, { nowUs: 2000 });
+    bench.buffer.handleEvidence(2000);
+    bench.buffer.handleTime(2004);
+    expect(bench.numbers).toEqual([100, 120]);
+    bench.buffer.handleTime(2005);
+    expect(bench.numbers).toEqual([100, 120, 150]);
+  });
+
   it("goes on where the numbers wrap", () => {
     const bench = new Bench();
     bench.accept(0x7fff_fff6);

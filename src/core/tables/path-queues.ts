@@ -320,9 +320,11 @@ export class PathQueues {
     const lookedUs = this.averagedUs[slot]!;
     const sinceUs = nowUs - lookedUs;
     this.averagedUs[slot] = nowUs;
-    // Between two looks the queue was in the middle of what it was after the first and is at the second.
-    const meanUs = (Math.min(this.queueUs(slot, lookedUs), this.queue[slot]!) + queueUs) / 2;
+    // Between two looks the queue drained, and from its end on there was none.
+    const firstUs = Math.min(this.queueUs(slot, lookedUs), this.queue[slot]!);
+    const busyUs = queueUs > 0 ? sinceUs : Math.min(firstUs, sinceUs);
+    const waited = ((firstUs + queueUs) / 2) * busyUs;
     const known = this.averageUs[slot]!;
-    this.averageUs[slot] = known + (sinceUs / (sinceUs + STANDING_US)) * (meanUs - known);
+    this.averageUs[slot] = known + (waited - sinceUs * known) / (sinceUs + STANDING_US);
   }
 }

@@ -1,6 +1,3 @@
-import { PerformanceObserver, performance } from "node:perf_hooks";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { getHeapStatistics } from "node:v8";
 import { pino } from "pino";
 import { Plan } from "../../src/core/batch/plan.ts";
 import { parseAddress } from "../../src/io/address.ts";
@@ -10,6 +7,7 @@ import { openUdpPort } from "../../src/io/udp.ts";
 import { Pipe, pipeArenaBytes } from "../../tools/bench/pipe.ts";
 import { concat, ipv4Header, pattern, tcpHeader, udpHeader, vnetHeader } from "../helpers/packets.ts";
 import { serve } from "../helpers/scenarios.ts";
+import { watchCollector } from "./collector.ts";
 
 // Two pipes in one process, end to end over real devices and sockets:
 //
@@ -92,11 +90,6 @@ export const scenarios = {
    * is made for each packet, to show that it would be seen.
    */
   async carry(packets: number, warmUp: number, allocate: boolean) {
-    const collections: number[] = [];
-    const observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) collections.push(entry.startTime);
-    });
-    observer.observe({ entryTypes: ["gc"] });
     const left = openEnd("left0", ["10.1.0.1", "10.1.0.2"], ["10.1.0.3", "10.1.0.4"]);
     const right = openEnd("right0", ["10.1.0.3", "10.1.0.4"], ["10.1.0.1", "10.1.0.2"]);
     const { arena, plan } = roundOfPackets();
@@ -117,22 +110,11 @@ export const scenarios = {
       for (let i = 0; i < count; i += 2 * PACKETS_PER_ROUND) round();
     };
     rounds(warmUp);
-    await nextTurn();
-    globalThis.gc!();
-    const before = getHeapStatistics().used_heap_size;
     carried = 0;
-    const fromMs = performance.now();
-    rounds(packets);
-    const toMs = performance.now();
-    await nextTurn();
-    await nextTurn();
-    globalThis.gc!();
-    const grownBytes = getHeapStatistics().used_heap_size - before;
-    observer.disconnect();
+    const collected = await watchCollector(() => rounds(packets));
     const result = {
       carried,
-      collections: collections.filter((ms) => ms >= fromMs && ms <= toMs).length,
-      grownBytes,
+      ...collected,
       kept: kept !== undefined,
       ends: [left, right].map(({ tun, udp, paths }) => ({
         read: tun.received,

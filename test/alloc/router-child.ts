@@ -1,6 +1,3 @@
-import { PerformanceObserver, performance } from "node:perf_hooks";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { getHeapStatistics } from "node:v8";
 import {
   PLAN_HEAD,
   PLAN_PIECES,
@@ -21,6 +18,7 @@ import { type Local, type NetInput, Router, SLOT_BYTES, SLOTS } from "../../src/
 import { concat, ipv4Header, pattern, TCP_FLAG, tcpHeader, vnetHeader } from "../helpers/packets.ts";
 import { serve } from "../helpers/scenarios.ts";
 import { hostRoute, ipv4 } from "../sim/two-nodes.ts";
+import { watchCollector } from "./collector.ts";
 
 // Two routers in one process, in one piece of memory: what one sends is copied into the slots of the other, without
 // an object for any packet, so that all that is allocated is the routers'.
@@ -29,6 +27,8 @@ const LINKS = 2;
 const PORT = 7000;
 const SEGMENT_BYTES = 1300;
 const SEGMENTS = 40;
+/** A path that brought more was in use. */
+const USED_PACKETS = 100_000;
 /** Of virtual time, from one super-packet to the next: about 1 Gbit/s. */
 const ROUND_US = 400;
 const LIMITS = { sessions: 256, nodes: 16, paths: 64, locals: LINKS };
@@ -41,7 +41,6 @@ const INNER = [
 class End {
   readonly router: Router;
   peer!: End;
-  written = 0;
   private readonly memory: Uint8Array;
   private readonly view: DataView;
   private readonly base: number;
@@ -68,7 +67,7 @@ class End {
         scheduler,
         limits: LIMITS,
       },
-      { send: (plan) => this.send(plan), write: (plan) => this.write(plan), resize: () => {} },
+      { send: (plan) => this.send(plan), write: () => {}, resize: () => {} },
     );
     this.inputs = Array.from({ length: LINKS }, (_, socket) => ({
       socket,
@@ -138,10 +137,6 @@ class End {
       for (let i = 0; i < address.length; i++) records[record + RECORD_ADDRESS + i] = address[i]!;
     }
   }
-
-  private write(plan: Plan): void {
-    this.written += plan.count;
-  }
 }
 
 /** A TCP packet of one host to the other; one that is longer than a segment is cut. */
@@ -163,11 +158,6 @@ function packet(from: number, flags: number, payloadBytes: number): Uint8Array {
 export const scenarios = {
   /** Carries segments from one to the other, and acknowledgements back; tells what the collector did meanwhile. */
   async carry(packets: number, warmUp: number, scheduler: SchedulerName) {
-    const collections: number[] = [];
-    const observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) collections.push(entry.startTime);
-    });
-    observer.observe({ entryTypes: ["gc"] });
     const memory = new Uint8Array(2 * ARENA_BYTES);
     const [a, b] = [new End(memory, 0, scheduler), new End(memory, 1, scheduler)];
     a.peer = b;
@@ -208,27 +198,14 @@ export const scenarios = {
       }
     };
     rounds(warmUp);
-    await nextTurn();
-    globalThis.gc!();
-    const before = getHeapStatistics().used_heap_size;
     const { packets: arrived } = b.router.paths.arrivals;
     const total = () => arrived.reduce((sum, one) => sum + one, 0);
     const arrivedBefore = total();
-    const fromMs = performance.now();
-    rounds(packets);
-    const toMs = performance.now();
-    await nextTurn();
-    await nextTurn();
-    globalThis.gc!();
-    const grownBytes = getHeapStatistics().used_heap_size - before;
-    observer.disconnect();
+    const collected = await watchCollector(() => rounds(packets));
     return {
       arrived: total() - arrivedBefore,
-      written: b.written,
-      usedPaths: arrived.filter((one) => one > packets / 10).length,
-      collections: collections.filter((ms) => ms >= fromMs && ms <= toMs).length,
-      grownBytes,
-      nsPerPacket: ((toMs - fromMs) * 1e6) / packets,
+      usedPaths: arrived.filter((one) => one > USED_PACKETS).length,
+      ...collected,
     };
   },
 };

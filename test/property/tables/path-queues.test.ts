@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import type { PathSlot } from "../../../src/core/base/ids.ts";
 import { Rng } from "../../../src/core/base/rng.ts";
 import { PathQueues } from "../../../src/core/tables/path-queues.ts";
-import { check } from "../../helpers/property.ts";
 
 const P = 0 as PathSlot;
 const BYTES = 1400;
@@ -95,13 +94,11 @@ const lines = fc.record({
 
 describe("the queue of a path that carries bursts", () => {
   it("is predicted", () => {
-    check(
-      fc.property(lines, (line) => {
-        const { trueUs, errorUs } = run(line);
-        // A short queue may be over before anybody has told of it.
-        expect(errorUs).toBeLessThan(0.1 * trueUs + MISSED_US);
-      }),
-      60,
-    );
+    // How well is a matter of statistics: always the same lines, so that it does not depend on luck.
+    for (const line of fc.sample(lines, { numRuns: 60, seed: 1 })) {
+      const { trueUs, errorUs } = run(line);
+      // A short queue may be over before anybody has told of it.
+      expect(errorUs, JSON.stringify(line)).toBeLessThan(0.1 * trueUs + MISSED_US);
+    }
   });
 });

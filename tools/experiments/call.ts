@@ -1,22 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Link, median, percentile, toolCommand } from "../lab/index.ts";
+import { median, percentile, toolCommand } from "../lab/index.ts";
 import type { CallReport } from "./call/report.ts";
+import { AUDIO_LOST, type Call, callCharts, measureCalls, SETTLED_S, VIDEO } from "./calls.ts";
 import type { Experiment, Run, RunOptions } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
 import { FREEZES, FROZEN, frameGaps, freezeFigures, LONGEST } from "./freezes.ts";
-import { type Network, upNetwork } from "./network.ts";
-import { type Profile, withQueue } from "./profiles.ts";
-import type { Chart, LinesChart, Section } from "./report/chart.ts";
+import type { Network } from "./network.ts";
+import { withQueue } from "./profiles.ts";
+import type { Chart, Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
 import { daemonReports, merged, mpipWay, type Patch, singleWay, type Way } from "./ways.ts";
 
 const AUDIO_PORT = 6001;
 const VIDEO_PORT = 6002;
 
-/** A call over two paths. */
-interface Call extends Profile {
-  /** What happens to the first line in the second third of the call. */
-  cut?: (link: Link) => Promise<void>;
+interface RuledCall extends Call {
   mostVideoMbit: number;
   /** Rules for mpip beside the default of all paths. */
   rules?: Patch;
@@ -27,7 +25,7 @@ const AUDIO_RULE: Patch = {
 };
 const wide = { rateMbit: 20, delayMs: 10 };
 
-const CALLS: readonly Call[] = [
+const CALLS: readonly RuledCall[] = [
   {
     name: "unplugged",
     lines: [wide, wide].map(withQueue),
@@ -54,15 +52,11 @@ const CALLS: readonly Call[] = [
 ];
 
 /** Names of figures. */
-const VIDEO = "Mbit/s of video";
 const AUDIO = "ms of audio delay, median";
 const AUDIO_P95 = "ms of audio delay, p95";
-const AUDIO_LOST = "audio lost, share";
 const FRAME_DELAY = "ms of frame delay, median";
 const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, AUDIO, AUDIO_P95, AUDIO_LOST, FRAME_DELAY];
 
-/** The beginning, in which the rate is found, is left out. */
-const SETTLED_S = 8;
 const AUDIO_PER_S = 50;
 
 export const figure5: Experiment = {
@@ -70,48 +64,27 @@ export const figure5: Experiment = {
   about: "a call of audio and video over UDP: a path that fails, two of 1 Mbit/s, and 50 beside 80 ms",
   defaults: { seconds: 30, repeats: 3 },
   conditions: CALLS.map(({ name }) => name),
-  measure: async (options, record) => {
-    for (const call of CALLS.filter(({ name }) => options.conditions.includes(name))) {
-      await measureCall(call, options, record);
-    }
-  },
+  measure: (options, record) =>
+    measureCalls(figure5.name, CALLS, (call) => waysOf(call, options), callOver, options, record),
   report: (runs) =>
     distinct(runs.map(({ condition }) => condition)).map((name) =>
       section(pick(runs, { condition: name }), name),
     ),
 };
 
-async function measureCall(call: Call, options: RunOptions, record: (run: Run) => void): Promise<void> {
-  const { rules } = call;
+function waysOf({ lines, rules }: RuledCall, { variants }: RunOptions): Way[] {
   const ruled =
     rules === undefined
       ? []
-      : options.variants.map((variant) => ({
+      : variants.map((variant) => ({
           ...variant,
           name: `${variant.name}, audio rule`,
           patch: merged(variant.patch, rules),
         }));
-  const ways = [
-    ...call.lines.map((_, i) => singleWay(i)),
-    ...[...options.variants, ...ruled].map(mpipWay),
-  ].filter(({ kind }) => options.kinds.includes(kind));
-  for (let repeat = 1; repeat <= options.repeats; repeat++) {
-    for (const way of ways) {
-      await using network = await upNetwork(call.lines);
-      const measured = await callOver(network, way, call, options.seconds);
-      record({
-        experiment: figure5.name,
-        condition: call.name,
-        way: way.name,
-        congestion: "–",
-        repeat,
-        ...measured,
-      });
-    }
-  }
+  return [...lines.map((_, i) => singleWay(i)), ...[...variants, ...ruled].map(mpipWay)];
 }
 
-async function callOver(network: Network, way: Way, call: Call, seconds: number) {
+async function callOver(network: Network, way: Way, call: RuledCall, seconds: number) {
   const running = await way.start(network);
   try {
     const ports = [AUDIO_PORT, VIDEO_PORT];
@@ -182,14 +155,6 @@ function callRun(
 }
 
 function section(runs: readonly Run[], title: string): Section {
-  const overTime = (series: string, what: string, unit: string): LinesChart => {
-    const lines = distinct(runs.map(({ way }) => way)).map((way) => ({
-      name: way,
-      ...pick(runs, { way })[0]!.series![series]!,
-    }));
-    const marks = runs[0]!.events ?? [];
-    return { kind: "lines", title: `${title}: ${what}`, unit, lines, marks };
-  };
   const cdf = (samples: string, what: string): Chart => ({
     kind: "cdf",
     title: `${title}: ${what}`,
@@ -204,8 +169,7 @@ function section(runs: readonly Run[], title: string): Section {
     text: [],
     tables: [figuresTable(runs, title, FIGURES)],
     charts: [
-      overTime("video Mbit/s", "video", "Mbit/s"),
-      overTime("ms between frames", "time between two frames", "ms"),
+      ...callCharts(runs, title),
       cdf("audio ms", "audio, one way"),
       cdf("frame ms", "video frames, from sending to showing"),
     ],

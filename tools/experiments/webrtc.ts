@@ -2,12 +2,13 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../lab/index.ts";
+import { AUDIO_LOST, type Call, callCharts, measureCalls, SETTLED_S, VIDEO } from "./calls.ts";
 import type { Experiment, Run } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
 import { FREEZES, FROZEN, frameGaps, freezeFigures, LONGEST } from "./freezes.ts";
-import { type Network, upNetwork } from "./network.ts";
-import { type Profile, withQueue } from "./profiles.ts";
-import type { LinesChart, Section } from "./report/chart.ts";
+import type { Network } from "./network.ts";
+import { withQueue } from "./profiles.ts";
+import type { Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
 import { daemonReports, mpipWay, singleWay, type Way } from "./ways.ts";
 import { Browser } from "./webrtc/browser.ts";
@@ -25,11 +26,6 @@ import {
   type Watched,
 } from "./webrtc/page.ts";
 
-interface Call extends Profile {
-  /** In the second third of the call, to the line that it takes. */
-  cut?: (link: Link) => Promise<void>;
-}
-
 const wide = { rateMbit: 20, delayMs: 10 };
 
 const CALLS: readonly Call[] = [
@@ -41,40 +37,20 @@ const CALLS: readonly Call[] = [
 const MOST_BITS_PER_S = 2_500_000;
 
 /** Names of figures. */
-const VIDEO = "Mbit/s of video";
 const FRAMES = "frames/s";
-const AUDIO_LOST = "audio lost, share";
 const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, FRAMES, AUDIO_LOST];
 
 /** How soon a broken connection is noticed by the application. */
 const LOOK_EVERY_MS = 200;
-
-/** The beginning, in which the rate is found, is left out. */
-const SETTLED_S = 8;
 
 export const webrtc: Experiment = {
   name: "webrtc",
   about: "figure 5 with a real call: two headless Chromium with made-up devices, what getStats says",
   defaults: { seconds: 36, repeats: 2 },
   conditions: CALLS.map(({ name }) => name),
-  async measure(options, record) {
-    for (const call of CALLS.filter(({ name }) => options.conditions.includes(name))) {
-      const ways = [plainWay, ...options.variants.map(mpipWay)];
-      for (let repeat = 1; repeat <= options.repeats; repeat++) {
-        for (const way of ways.filter(({ kind }) => options.kinds.includes(kind))) {
-          await using network = await upNetwork(call.lines);
-          const measured = await callOver(network, way, call, options.seconds);
-          record({
-            experiment: webrtc.name,
-            condition: call.name,
-            way: way.name,
-            congestion: "–",
-            repeat,
-            ...measured,
-          });
-        }
-      }
-    }
+  measure: (options, record) => {
+    const ways = [plainWay, ...options.variants.map(mpipWay)];
+    return measureCalls(webrtc.name, CALLS, () => ways, callOver, options, record);
   },
   report: (runs) =>
     distinct(runs.map(({ condition }) => condition)).map((condition) =>
@@ -194,23 +170,5 @@ function callRun({ samples, shownS }: Watched, seconds: number): Pick<Run, "figu
 }
 
 function section(runs: readonly Run[], title: string): Section {
-  const overTime = (series: string, what: string, unit: string): LinesChart => ({
-    kind: "lines",
-    title: `${title}: ${what}`,
-    unit,
-    lines: distinct(runs.map(({ way }) => way)).map((way) => ({
-      name: way,
-      ...pick(runs, { way })[0]!.series![series]!,
-    })),
-    marks: runs[0]!.events ?? [],
-  });
-  return {
-    title,
-    text: [],
-    tables: [figuresTable(runs, title, FIGURES)],
-    charts: [
-      overTime("video Mbit/s", "video", "Mbit/s"),
-      overTime("ms between frames", "time between two frames", "ms"),
-    ],
-  };
+  return { title, text: [], tables: [figuresTable(runs, title, FIGURES)], charts: callCharts(runs, title) };
 }

@@ -9,11 +9,11 @@ const WEIGHT_TOTAL = 1000;
 const WEIGHT_MIN = 1;
 const INTERVAL_MS = 100;
 const SMOOTHING = 0.25;
-/** A path with such a queue has enough to do; it takes no more before the others have as much. */
+/** A path on which such a queue stands has more to do than it can keep up with. */
 const ENOUGH_US = 5_000;
-/** It is full with this part of the queue that it loses packets at, if that is less. */
+/** Or one of this part of the queue that it loses packets at, if that is less. */
 const ENOUGH_PART = 0.4;
-/** A queue that would be so long a part of that takes no more before the others have enough. */
+/** The same goes for a path whose queue would be so long a part of that. */
 const FILLING_PART = 0.6;
 /** The paths are filled evenly until less goes to a node than this part of what its fastest path could carry. */
 const LEAVING_PART = 0.8;

@@ -133,13 +133,18 @@ export class History {
   findStamp(path: PathSlot, timestampUs: number): Run | None {
     let run = this.last(path);
     for (let steps = 0; run !== NONE && steps < STAMP_STEPS_MAX; steps++) {
-      const segment = (timestampUs - this.timestampUs[this.at(run)]!) | 0;
+      const segment = this.segmentOfStamp(run, timestampUs);
       // What was sent again has the timestamp of what was sent first.
       if (segment >= 0 && this.tries[this.at(run)] === 0)
         return segment < this.segments[this.at(run)]! ? run : NONE;
       run = this.previous(run);
     }
     return NONE;
+  }
+
+  /** Which of the segments of a run, or of one behind it, has a timestamp; negative before the first. */
+  segmentOfStamp(run: Run, timestampUs: number): number {
+    return (timestampUs - this.timestampUs[this.at(run)]!) | 0;
   }
 
   /** How long a segment of a run had to wait, as was thought when it was sent, on a path of this rate. */

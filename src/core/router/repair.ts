@@ -232,8 +232,10 @@ export class Repair {
       if (isElsewhere) {
         const isSpent = paths.limits.isSpent(path, nowUs);
         const waitUs = isSpent ? SPENT_WAIT_US : paths.queues.queueUs(path, nowUs) - FULL_US;
-        this.doubtfulUs = nowUs + waitUs;
-        if (waitUs > 0) return;
+        if (waitUs > 0) {
+          this.doubtfulUs = nowUs + waitUs;
+          return;
+        }
       }
       const segment = this.doubtfulSegment++;
       if (!isElsewhere || !history.markAgain(run, segment)) continue;

@@ -155,14 +155,15 @@ export class Reporter {
     this.echoedUs[path] = echo.timestampUs;
     const { history } = this.context;
     const run = history.findStamp(path, echo.timestampUs);
-    const segment = run === NONE ? 0 : (echo.timestampUs - history.timestampUs[history.at(run)]!) | 0;
+    const isKnown = run !== NONE;
+    const segment = isKnown ? history.segmentOfStamp(run, echo.timestampUs) : 0;
     queues.handleDelay(
       path,
       delays.sampleUs[path]!,
       nowUs - sinceUs,
       nowUs,
-      run === NONE ? Number.NaN : history.waitUs(run, segment, queues.rateBytesPerS[path]!),
-      run === NONE ? 0 : history.corrected[history.at(run)]!,
+      isKnown ? history.waitUs(run, segment, queues.rateBytesPerS[path]!) : Number.NaN,
+      isKnown ? history.corrected[history.at(run)]! : 0,
     );
     queues.handleReceived(path, delivery.bytes[path]!);
   }

@@ -16,7 +16,7 @@ describe("the router's hot path", () => {
     const result = await runScenario<Scenarios, "carry">(
       "test/alloc/router-child.ts",
       "carry",
-      [SEGMENTS, 400_000, scheduler],
+      [SEGMENTS, 3_000_000, scheduler],
       { node: ["--expose-gc", "--max-semi-space-size=1"] },
     );
     expect(result.arrived).toBeGreaterThanOrEqual(SEGMENTS);

@@ -108,7 +108,7 @@ export function pathViews(router: Router, nowMs: number): PathView[] {
       why: pathWhy(router, slot, nowMs),
       share: paths.isEligible(slot) && total > 0 ? report.weight / total : 0,
       heardMsAgo: Number.isFinite(heardMs) ? nowMs - heardMs : undefined,
-      queueNowUs: paths.queues.queueUs(slot, nowMs * 1000),
+      queueNowUs: paths.queues.waitUs(slot, nowMs * 1000),
     };
   });
 }

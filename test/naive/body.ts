@@ -10,7 +10,16 @@ export type PlainField =
   | { token: string }
   /** All of one family. */
   | { addresses: Endpoint[] }
-  | { received: { path: number; packets: number; bytes: string; lost: number; highest: number } }
+  | {
+      received: {
+        path: number;
+        packets: number;
+        bytes: string;
+        lost: number;
+        highest: number;
+        carries: number;
+      };
+    }
   | { echo: { timestampUs: number; heldUs: number; path: number } }
   | { observed: Endpoint }
   | { mtu: number }
@@ -45,8 +54,9 @@ function encodeField(field: PlainField): [type: number, value: number[]] {
     return [is6 ? 4 : 3, entries];
   }
   if ("received" in field) {
-    const { path, packets, bytes, lost, highest } = field.received;
-    return [6, [path, ...big(packets, 4), ...big(BigInt(bytes), 8), ...big(lost, 4), ...big(highest, 4)]];
+    const { path, packets, bytes, lost, highest, carries } = field.received;
+    const words = [lost, highest, carries].flatMap((word) => big(word, 4));
+    return [6, [path, ...big(packets, 4), ...big(BigInt(bytes), 8), ...words]];
   }
   if ("echo" in field) {
     const { timestampUs, heldUs, path } = field.echo;
@@ -106,10 +116,10 @@ function decodeField(type: number, value: number[]): PlainField | null {
     case 5:
       return length === 8 ? { token: hex } : null;
     case 6: {
+      if (length !== 25) return null;
       const bytes = number(value.slice(5, 13)).toString();
-      return length === 21
-        ? { received: { path: at(0, 1), packets: at(1, 5), bytes, lost: at(13, 17), highest: at(17, 21) } }
-        : null;
+      const [lost, highest, carries] = [at(13, 17), at(17, 21), at(21, 25)];
+      return { received: { path: at(0, 1), packets: at(1, 5), bytes, lost, highest, carries } };
     }
     case 7:
       return length === 9 ? { echo: { timestampUs: at(0, 4), heldUs: at(4, 8), path: at(8, 9) } } : null;

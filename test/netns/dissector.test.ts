@@ -258,7 +258,9 @@ function shownFields(mpip: Shown): PlainField[] {
           number("received.lost"),
         ];
         const bytes = field.text("mpip.received.bytes")!;
-        return [{ received: { path, packets, bytes, lost, highest: number("received.highest") } }];
+        const highest = number("received.highest");
+        const carries = number("received.grew") * 2 ** 31 + number("received.carries");
+        return [{ received: { path, packets, bytes, lost, highest, carries } }];
       }
       case 7: {
         const [timestampUs, heldUs] = [number("echo.timestamp"), number("echo.held")];

@@ -85,9 +85,18 @@ function plainField(reader: BodyReader): PlainField {
     case FIELD_ADDRESSES6:
       return { addresses: Array.from({ length: reader.addressCount() }, (_, i) => endpoint(i)) };
     case FIELD_RECEIVED: {
-      const { path, packets, bytesHigh, bytesLow, lost, highest } = reader.received(new Received());
+      const { path, packets, bytesHigh, bytesLow, lost, highest, carries } = reader.received(new Received());
       const bytes = (BigInt(bytesHigh >>> 0) * 2n ** 32n + BigInt(bytesLow >>> 0)).toString();
-      return { received: { path, packets: packets >>> 0, bytes, lost: lost >>> 0, highest: highest >>> 0 } };
+      return {
+        received: {
+          path,
+          packets: packets >>> 0,
+          bytes,
+          lost: lost >>> 0,
+          highest: highest >>> 0,
+          carries: carries >>> 0,
+        },
+      };
     }
     case FIELD_ECHO: {
       const { timestampUs, heldUs, path } = reader.echo(new Echo());
@@ -137,7 +146,7 @@ export function writeField(writer: BodyWriter, field: PlainField): boolean {
   }
   if ("received" in field) {
     const bytes = BigInt(field.received.bytes);
-    const { path, packets, lost, highest } = field.received;
+    const { path, packets, lost, highest, carries } = field.received;
     return writer.received({
       path,
       packets: packets | 0,
@@ -145,6 +154,7 @@ export function writeField(writer: BodyWriter, field: PlainField): boolean {
       bytesLow: Number(bytes & 0xffff_ffffn) | 0,
       lost: lost | 0,
       highest: highest | 0,
+      carries: carries | 0,
     });
   }
   if ("echo" in field) {

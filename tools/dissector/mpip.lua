@@ -85,6 +85,8 @@ local f = {
   received_bytes = ProtoField.uint64("mpip.received.bytes", "Bytes"),
   received_lost = ProtoField.uint32("mpip.received.lost", "Lost"),
   received_highest = ProtoField.uint32("mpip.received.highest", "Highest path sequence number"),
+  received_carries = ProtoField.uint32("mpip.received.carries", "Carries (bytes per ms)", base.DEC, nil, 0x7fffffff),
+  received_grew = ProtoField.bool("mpip.received.grew", "A queue grew", 32, nil, 0x80000000),
   echo_timestamp = ProtoField.uint32("mpip.echo.timestamp", "Timestamp (µs)"),
   echo_held = ProtoField.uint32("mpip.echo.held", "Held (µs)"),
   echo_path = ProtoField.uint8("mpip.echo.path", "Path ID"),
@@ -163,7 +165,7 @@ local READERS = {
   },
   [5] = one(f.token, 8),
   [6] = {
-    valid = exactly(21),
+    valid = exactly(25),
     repeatable = true,
     show = function(tree, value)
       tree:add(f.received_path, value(0, 1))
@@ -171,6 +173,8 @@ local READERS = {
       tree:add(f.received_bytes, value(5, 8))
       tree:add(f.received_lost, value(13, 4))
       tree:add(f.received_highest, value(17, 4))
+      tree:add(f.received_carries, value(21, 4))
+      tree:add(f.received_grew, value(21, 4))
     end,
   },
   [7] = {

@@ -11,6 +11,7 @@ export const DROP_REASONS = [
   "session-table-full",
   "no-usable-path",
   "rate-limit",
+  "queue-full",
   "refused-by-kernel",
   // What came in from the network.
   "malformed-datagram",

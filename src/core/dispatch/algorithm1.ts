@@ -32,6 +32,7 @@ const START_TOTAL = 1000;
  * drive the weights to their bounds. A path that becomes eligible starts with 1000 / N.
  */
 export class Algorithm1 implements Scheduler {
+  readonly mayWait = false;
   private readonly paths: Paths;
   private readonly step: number;
   private readonly intervalMs: number;

@@ -9,28 +9,23 @@ const WEIGHT_TOTAL = 1000;
 const WEIGHT_MIN = 1;
 const INTERVAL_MS = 100;
 const SMOOTHING = 0.25;
-/** A path on which such a queue stands has more to do than it can keep up with. */
-const ENOUGH_US = 5_000;
-/** Or one of this part of the queue that it loses packets at, if that is less. */
-const ENOUGH_PART = 0.4;
-/** The same goes for a path whose queue would be so long a part of that. */
-const FILLING_PART = 0.6;
 /** The paths are filled evenly until less goes to a node than this part of what its fastest path could carry. */
-const LEAVING_PART = 0.8;
+const LEAVING_PART = 0.9;
 /** A path of unknown rate is thought to carry this part of what the fastest one does, until it shows. */
-const UNKNOWN_PART = 0.25;
+const UNKNOWN_PART = 0.5;
 /** What is no larger goes where it arrives first, also while the paths are filled evenly. */
 const SMALL_BYTES = 300;
 
 /**
- * Sends packets where they arrive first, by the queues that PathQueues predicts.
+ * Sends packets where they arrive first, by the queues that PathQueues predicts and by what waits here.
  *
- * As long as the fastest path keeps up it gets everything, so a few packets never wait for a slow path. A path that has
- * had a standing queue for a while does not keep up: then all are filled evenly, each in proportion to what it can hold
- * before it loses packets. What is put in order again has to wait for the slowest of them in any case; a queue on the
- * fastest would only bring it to the point where it loses packets, long before the others are full.
+ * As long as nothing would arrive earlier by another path the fastest one gets everything: what a slower one adds to the
+ * rate it would take from a sender that waits for the answers. Then all are filled evenly, each in proportion to what
+ * it can hold before it loses packets. What is put in order again has to wait for the slowest of them in any case; a
+ * queue on the fastest would only make it wait longer where the prediction is wrong.
  */
 export class EarliestArrival implements Scheduler {
+  readonly mayWait = true;
   private readonly paths: Paths;
   private readonly byNode: NodeWeights;
   private readonly sentPackets: Float64Array;
@@ -98,8 +93,8 @@ export class EarliestArrival implements Scheduler {
     const { node, weights } = choice;
     let first: PathSlot | None = NONE;
     let firstUs = Number.POSITIVE_INFINITY;
-    let firstQueueUs = 0;
-    let firstEndUs = 0;
+    let fastest: PathSlot | None = NONE;
+    let fastestUs = Number.POSITIVE_INFINITY;
     let any: PathSlot | None = NONE;
     for (let place = 0; place < weights.length; place++) {
       if (weights[place] === 0) continue;
@@ -109,30 +104,24 @@ export class EarliestArrival implements Scheduler {
       const floorUs = queues.floorUs[path]!;
       // Where no delay is known yet, a heartbeat will tell it soon.
       if (Number.isNaN(floorUs)) continue;
-      const queueUs = queues.queueUs(path, nowUs);
+      const queueUs = queues.waitUs(path, nowUs);
+      if (floorUs < fastestUs) {
+        fastest = path;
+        fastestUs = floorUs;
+      }
       const lastsUs = (bytes * 1e6) / queues.rateBytesPerS[path]!;
       const arrivalUs = floorUs + queueUs + lastsUs;
       if (arrivalUs < firstUs) {
         first = path;
         firstUs = arrivalUs;
-        firstQueueUs = queueUs;
-        firstEndUs = queueUs + lastsUs;
       }
     }
     if (first === NONE) return any as PathSlot;
     if (this.isEven[node] === 0) {
-      const enoughUs = this.enoughUs(first);
-      const isStanding = queues.isStanding(first, enoughUs, nowUs);
-      const isFilling = firstEndUs > FILLING_PART * (queues.lossUs[first]! || Number.POSITIVE_INFINITY);
-      if (firstQueueUs <= enoughUs || !(isStanding || isFilling)) return first;
-      this.beginEven(node, first);
+      if (first === fastest) return first;
+      this.beginEven(node, fastest as PathSlot);
     }
     return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs);
-  }
-
-  private enoughUs(path: PathSlot): number {
-    const lossUs = this.paths.queues.lossUs[path]!;
-    return lossUs > 0 ? Math.min(ENOUGH_US, ENOUGH_PART * lossUs) : ENOUGH_US;
   }
 
   /** The path whose queue is the smallest part of what it can hold. */
@@ -153,7 +142,7 @@ export class EarliestArrival implements Scheduler {
       if (weights[place] === 0 || Number.isNaN(queues.floorUs[path]!)) continue;
       if (paths.limits.isSpent(path, nowUs)) continue;
       const holdsUs = queues.lossUs[path]! || (leastUs < Number.POSITIVE_INFINITY ? leastUs : 1);
-      const endUs = queues.queueUs(path, nowUs) + (bytes * 1e6) / queues.rateBytesPerS[path]!;
+      const endUs = queues.waitUs(path, nowUs) + (bytes * 1e6) / queues.rateBytesPerS[path]!;
       const part = endUs / holdsUs;
       if (best !== NONE && part >= bestPart) continue;
       best = path;

@@ -3,6 +3,8 @@ import type { PathChoice } from "./modes.ts";
 
 /** Decides how a node's packets are shared out among its paths, from what the path table knows of them. */
 export interface Scheduler {
+  /** Whether packets may wait for the paths that it chooses: it counts on their queues being short. */
+  readonly mayWait: boolean;
   /** The peer has fed back the delay of a path; the table has it already. */
   handleFeedback(slot: PathSlot, nowMs: number): void;
   handleTick(nowMs: number): void;

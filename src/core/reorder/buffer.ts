@@ -5,14 +5,16 @@ export interface ReorderOwner {
   /** Hands a packet of `session` on: header at `at`, payload behind it; `tag` is what it was accepted with. */
   release(session: number, tag: number, at: number, headerBytes: number, payloadBytes: number): void;
   /**
-   * The oldest of the newest timestamps that the session's paths have delivered. Paths are first-in first-out: what
-   * was sent before it and has not come will not come.
+   * A timestamp that all of the session's paths have passed. Paths are first-in first-out: what was sent before it and
+   * has not come will not come.
    */
   evidence(session: number): number;
   /** How long that is waited for nonetheless, in µs, because it may be sent again; the first few times in a while. */
   patienceUs(session: number): number;
   /** How long a packet may be held, in µs: the spread of the session's paths and a margin. */
   holdUs(session: number): number;
+  /** What a packet waited for came and had left `lateUs` later than that packet. */
+  noteLate(session: number, lateUs: number): void;
 }
 
 export interface ReorderCounters {
@@ -161,7 +163,11 @@ export class ReorderBuffer {
     if (((start - this.expected[session]!) | 0) <= 0) {
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
       if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
-      if (this.count[session]! > 0) this.releaseConsecutive(session);
+      if (this.count[session]! > 0) {
+        const lateUs = (timestamp - this.timestamp[this.first[session]!]!) | 0;
+        if (lateUs > 0) this.owner.noteLate(session, lateUs);
+        this.releaseConsecutive(session);
+      }
       return;
     }
     const bytes = headerBytes + payloadBytes;

@@ -9,6 +9,7 @@ import { Nodes } from "../tables/nodes.ts";
 import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
 import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
+import { Congestion } from "./congestion.ts";
 import { History, RUNS } from "./history.ts";
 import { type LinePolicy, Policies } from "./policies.ts";
 import { RealAddresses } from "./real-addresses.ts";
@@ -161,6 +162,7 @@ export class Context {
   tunTotal = 0;
   tunRingBytes: number;
   readonly history: History;
+  readonly congestion: Congestion;
   /** What is to happen once the plan for the device has been written. */
   onWritten: () => void = () => {};
   private readonly io: RouterIo;
@@ -195,6 +197,7 @@ export class Context {
     this.trailer = new TrailerWriter(node.idHigh, node.idLow);
     this.scratch = outScratch;
     this.tunRingBytes = this.limits.sentBytes;
+    this.congestion = new Congestion(this.paths, sessions);
     this.history = new History(paths, this.limits.sentRuns);
   }
 

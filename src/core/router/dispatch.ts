@@ -21,6 +21,8 @@ export class Dispatch {
   copyCount = 0;
   /** Whether no path was answered last because of limits. */
   isOverLimit = false;
+  /** Whether the path that was answered last is the scheduler's choice, for which the packet may wait. */
+  mayWait = false;
   readonly scheduler: Scheduler;
   private readonly context: Context;
   private rules: Rules;
@@ -86,6 +88,7 @@ export class Dispatch {
 
   private pathOf(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot | None {
     this.copyCount = 0;
+    this.mayWait = choice.kind === CHOICE_SPREAD && this.scheduler.mayWait;
     switch (choice.kind) {
       case CHOICE_SPREAD:
         return this.scheduler.next(choice, packets, bytes, nowUs);

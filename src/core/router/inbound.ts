@@ -102,6 +102,8 @@ export class Inbound {
           this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
         patienceUs: (session) => this.spread.repairUs(context.sessions.node(session as SessionSlot)),
         holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
+        noteLate: (session, lateUs) =>
+          this.spread.noteLate(context.sessions.node(session as SessionSlot), lateUs, this.nowUs),
       },
       context.layout.held,
       heldPackets,

@@ -23,20 +23,26 @@ import {
   KIND_DATA_FULL,
   TRAILER_BYTES,
 } from "../wire/control-block.ts";
+import { ECN_CONGESTION, ECN_MASK, ECN_NOT_CAPABLE } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
 import { ICMP_ERROR_BYTES, writeTooBig, writeUnreachable } from "../wire/icmp-error.ts";
 import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
-import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_SEQUENCE, TCP_SYN } from "../wire/tcp.ts";
+import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_RST, TCP_SEQUENCE, TCP_SYN } from "../wire/tcp.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
+import { REFUSE, WAIT_AND_SIGNAL } from "./congestion.ts";
 import type { Context } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { RUN_SEGMENTS_MAX } from "./history.ts";
 import type { PathKeeper } from "./path-keeper.ts";
 import { Postponed } from "./postponed.ts";
+import { Waiting } from "./waiting.ts";
 
 /** These stand in the last segment of a super-packet only, CWR in the first. */
 const TCP_LAST_ONLY = TCP_FIN | TCP_PSH;
+
+/** What is no larger does not wait for its path, unless others of its session do. */
+const SMALL_BYTES = 300;
 
 /** Senders of packets that are too big are told no more often. */
 const REFUSAL_MS = 1;
@@ -47,9 +53,12 @@ export class Outbound {
   private readonly dispatch: Dispatch;
   private readonly keeper: PathKeeper;
   private readonly postponed: Postponed;
+  private readonly waiting: Waiting;
   private readonly flow = new Flow();
   private readonly key = new Int32Array(SESSION_KEY_WORDS);
   private refusedMs = Number.NEGATIVE_INFINITY;
+  /** The position of the ring when the packet that is being handled was read. */
+  private mark = 0;
   private segments = 0;
   private segmentBytes = 0;
 
@@ -58,15 +67,18 @@ export class Outbound {
     this.dispatch = dispatch;
     this.keeper = keeper;
     this.postponed = new Postponed(context.paths);
+    this.waiting = new Waiting(context.paths, context.limits.sessions);
   }
 
   handle(records: Int32Array, count: number, nowUs: number): void {
     const { context } = this;
     this.dispatch.beginTurn();
+    this.leave(nowUs);
+    this.mark = context.tunTotal;
     for (let i = 0; i < count; i++) {
       const at = records[i * TUN_RECORD_WORDS]!;
       const bytes = records[i * TUN_RECORD_WORDS + 1]!;
-      this.handlePacket(at, bytes, nowUs);
+      this.handlePacket(at, bytes, nowUs, NONE);
     }
     if (count > 0) {
       const last = (count - 1) * TUN_RECORD_WORDS;
@@ -75,7 +87,43 @@ export class Outbound {
     context.send();
   }
 
-  private handlePacket(at: number, bytes: number, nowUs: number): void {
+  /** Sends what has waited until now. */
+  handleWaiting(nowUs: number): void {
+    if (this.waiting.size === 0) return;
+    this.dispatch.beginTurn();
+    this.leave(nowUs);
+    this.context.send();
+  }
+
+  nextDeadlineUs(): number {
+    return this.waiting.nextDeadlineUs();
+  }
+
+  private leave(nowUs: number): void {
+    const { context, waiting } = this;
+    const { paths, drops } = context;
+    // What waited for a path that is of no use any more may come to wait for another one, in its turn.
+    let left = waiting.size;
+    for (let i = waiting.pathCount - 1; i >= 0; i--) {
+      const path = waiting.pathAt(i);
+      const isThere = paths.slab.has(path) && paths.isEligible(path);
+      while (waiting.isWaitedFor(path) && left > 0) {
+        if (isThere && waiting.leavesUs(path) > nowUs) break;
+        left--;
+        waiting.take(path);
+        const { at, length, mark } = waiting;
+        if (!context.isKept(mark, context.headerMark)) {
+          drops.count(DROP["queue-full"], length - VNET_HEADER_BYTES);
+          continue;
+        }
+        this.mark = mark;
+        this.handlePacket(at, length, nowUs, isThere ? path : NONE);
+      }
+    }
+  }
+
+  /** A packet as the device gave it; `waitedFor` is the path that it has waited for, if it has. */
+  private handlePacket(at: number, bytes: number, nowUs: number, waitedFor: PathSlot | None): void {
     const { context, flow } = this;
     const { view, drops, sessions } = context;
     const packetBytes = bytes - VNET_HEADER_BYTES;
@@ -109,7 +157,17 @@ export class Outbound {
     }
     const carriedBytes =
       this.segments === 1 ? flow.packetBytes : flow.ipBytes + flow.transportBytes + this.segmentBytes;
-    let path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
+    let path = waitedFor;
+    if (path === NONE || context.paths.nodeOf(path) !== node) {
+      path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
+      if (path !== NONE && this.mustWait(path, session, carriedBytes, nowUs)) {
+        this.wait(at, bytes, node, session, path, carriedBytes, nowUs);
+        return;
+      }
+    } else {
+      this.dispatch.copyCount = 0;
+      if (this.waiting.isToSignal[session] === 1 && this.signal(session)) return;
+    }
     if (path === NONE) {
       drops.count(DROP[this.dispatch.isOverLimit ? "rate-limit" : "no-usable-path"], packetBytes);
       if (!this.dispatch.isOverLimit) this.excuse(at, bytes, node, session, nowMs);
@@ -142,6 +200,58 @@ export class Outbound {
         nowMs,
       );
     }
+  }
+
+  /** Whether the packet may not leave yet. Small ones, which keep no path busy, need not wait for large ones. */
+  private mustWait(path: PathSlot, session: SessionSlot, carriedBytes: number, nowUs: number): boolean {
+    const { waiting } = this;
+    if (!this.dispatch.mayWait) return false;
+    const bytes = this.segments * (carriedBytes + TRAILER_BYTES);
+    if (!waiting.isWaitedFor(path) && this.context.paths.gates.opensUs(path, bytes) <= nowUs) return false;
+    return carriedBytes > SMALL_BYTES || waiting.hasSession(session);
+  }
+
+  private wait(
+    at: number,
+    bytes: number,
+    node: NodeSlot,
+    session: SessionSlot,
+    path: PathSlot,
+    carriedBytes: number,
+    nowUs: number,
+  ): void {
+    const { waiting, flow } = this;
+    const { congestion, drops } = this.context;
+    const judgement = congestion.judge(node, session, path, nowUs);
+    if (judgement === REFUSE || waiting.isFull) {
+      drops.count(DROP["queue-full"], flow.packetBytes);
+      return;
+    }
+    if (judgement === WAIT_AND_SIGNAL && flow.protocol === PROTOCOL_TCP) waiting.isToSignal[session] = 1;
+    waiting.add(path, session, at, bytes, this.mark, this.segments * (carriedBytes + TRAILER_BYTES));
+  }
+
+  /**
+   * Tells the session's sender to send less, by this packet: marks it, or loses it or the last segment of it. True if
+   * nothing of it is left to be sent.
+   */
+  private signal(session: SessionSlot): boolean {
+    const { context, flow, waiting } = this;
+    const flags = flow.transportBytes > 0 ? context.view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
+    const canMark = (flow.tos & ECN_MASK) !== ECN_NOT_CAPABLE;
+    // Without its last segment one of two would be another kind of packet, with lengths of its own.
+    const canLose =
+      flow.payloadBytes > 0 && (flags & (TCP_SYN | TCP_FIN | TCP_RST)) === 0 && this.segments !== 2;
+    if (!canMark && !canLose) return false;
+    waiting.isToSignal[session] = 0;
+    if (canMark) {
+      flow.tos |= ECN_CONGESTION;
+      return false;
+    }
+    if (this.segments === 1) return true;
+    this.segments--;
+    flow.payloadBytes = this.segments * this.segmentBytes;
+    return false;
   }
 
   /** The largest packet that fits through the path, or through all that it is to be copied to. */
@@ -210,7 +320,8 @@ export class Outbound {
     for (; place !== NONE; place = postponed.next(place + 1)) {
       const at = context.tunAt;
       const bytes = postponed.take(place, context.bytes, at);
-      this.handlePacket(at, bytes, nowUs);
+      this.mark = context.tunTotal;
+      this.handlePacket(at, bytes, nowUs, NONE);
       context.advanceTun(at + bytes, nowUs);
     }
     context.send();
@@ -346,7 +457,7 @@ export class Outbound {
       history.queueUs[at] = queueUs;
       history.corrected[at] = paths.queues.corrected[path]!;
       history.tries[at] = 0;
-      history.dataMark[at] = context.tunTotal;
+      history.dataMark[at] = this.mark;
       history.headerMark[at] = context.headerMark;
     }
   }

@@ -6,7 +6,7 @@ const TICK_MS = 100;
 const TICK_IDLE_MS = 1_000;
 const IDLE_BYTES_PER_S = 5_000;
 const SMOOTHING = 0.3;
-/** The paths are full when packets have to wait for so long on each of them, for so long. */
+/** The paths are full when packets have to wait for so long for each of them, or on it, for so long. */
 const FULL_US = 30_000;
 const FULL_MS = 300;
 /** There is room again when less is sent than this part of what the paths carried when they were full, for so long … */
@@ -116,7 +116,7 @@ export class Overflow {
       if (this.isMetered(path) || paths.useOf(path) !== USE_YES) continue;
       free++;
       sentFree += bytes;
-      leastUs = Math.min(leastUs, paths.delays.samples[path] === 0 ? 0 : paths.delays.queuingUs[path]!);
+      leastUs = Math.min(leastUs, this.waitUs(path, nowMs));
     }
     average(this.loadBytesPerS, node, sent, elapsedMs);
     average(this.freeBytesPerS, node, sentFree, elapsedMs);
@@ -126,15 +126,22 @@ export class Overflow {
     else this.lookForRoom(node, leastUs, nowMs);
   }
 
+  /** What packets of late had to wait for on a path; for those that wait for it here, FULL_US at least. */
+  private waitUs(path: PathSlot, nowMs: number): number {
+    const { delays, queues } = this.paths;
+    if (queues.heldBytes[path]! > 0) return Math.max(queues.waitUs(path, nowMs * 1000), FULL_US);
+    return delays.samples[path] === 0 ? 0 : delays.queuingUs[path]!;
+  }
+
   private lookForFull(node: NodeSlot, leastUs: number, nowMs: number): void {
-    this.fullSinceMs[node] = since(this.fullSinceMs[node]!, leastUs > FULL_US, nowMs);
+    this.fullSinceMs[node] = since(this.fullSinceMs[node]!, leastUs >= FULL_US, nowMs);
     if (nowMs - this.fullSinceMs[node]! < FULL_MS) return;
     this.fullBytesPerS[node] = this.freeBytesPerS[node]!;
     this.set(node, 1);
   }
 
   private lookForRoom(node: NodeSlot, leastUs: number, nowMs: number): void {
-    if (leastUs > FULL_US) {
+    if (leastUs >= FULL_US) {
       this.fullBytesPerS[node] = Math.max(this.fullBytesPerS[node]!, this.freeBytesPerS[node]!);
     }
     const hasRoom = this.loadBytesPerS[node]! < ROOM_PART * this.fullBytesPerS[node]!;

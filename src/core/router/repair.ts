@@ -24,8 +24,8 @@ const ROOM_US = 3_000;
 const ROOM_PART = 0.25;
 const ROOM_PATIENCE_US = 500_000;
 /** A session's sender is told of congestion once in this many round trips. */
-const SIGNAL_RTTS = 1.5;
-const SIGNAL_MIN_US = 50_000;
+const SIGNAL_RTTS = 3;
+const SIGNAL_MIN_US = 100_000;
 /** While so much waits on a path, what is sent again because another path failed waits, too. */
 const FULL_US = 15_000;
 /** And so long where the others may not carry more now. */
@@ -39,8 +39,6 @@ export interface RepairCounters {
   /** Packets that were sent again because the peer missed them, and because their path failed. */
   repaired: number;
   rescued: number;
-  /** Losses that were left to TCP, which is to send less. */
-  signalled: number;
   /** What could not be sent again: it was overwritten or old, or had been sent too often, or too much was lost. */
   late: number;
   givenUp: number;
@@ -60,7 +58,6 @@ export class Repair {
   readonly counters: RepairCounters = {
     repaired: 0,
     rescued: 0,
-    signalled: 0,
     late: 0,
     givenUp: 0,
     missed: 0,
@@ -75,8 +72,6 @@ export class Repair {
   private readonly gapDueUs = new Float64Array(GAPS);
   private oldestGap = 0;
   private gaps = 0;
-  /** By session: when its sender was last told of congestion. */
-  private readonly signalledUs: Float64Array;
   /** By node: since when losses have been put down to a path that is not used as it could be. */
   private readonly roomUs: Float64Array;
   private budgetBytes = BUDGET_MAX_BYTES;
@@ -93,7 +88,6 @@ export class Repair {
     this.context = context;
     this.sender = sender;
     this.roomUs = new Float64Array(context.limits.nodes);
-    this.signalledUs = new Float64Array(context.limits.sessions);
   }
 
   /** `count` packets are missing on a path from number `first` on. */
@@ -244,7 +238,7 @@ export class Repair {
   }
 
   private repair(run: Run, segment: number, nowUs: number): void {
-    const { history, paths, sessions } = this.context;
+    const { history, paths, sessions, congestion } = this.context;
     const { counters } = this;
     if (!this.isOpen(run) || !history.markAgain(run, segment)) return;
     const at = history.at(run);
@@ -256,15 +250,12 @@ export class Repair {
     const session = history.sessionOf(run);
     const queueUs = history.waitUs(run, segment, paths.queues.rateBytesPerS[path]!);
     const isFull = paths.queues.handleLoss(path, queueUs);
+    if (isFull) paths.gates.handleFull(path, nowUs);
     // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
     if (sessions.protocol(session) !== PROTOCOL_TCP) return;
     const isCongestion = isFull && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
-    if (isCongestion && nowUs - this.signalledUs[session]! > epochUs) {
-      this.signalledUs[session] = nowUs;
-      counters.signalled++;
-      return;
-    }
+    if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
     const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);
     const hasNoTarget = target === NONE || paths.limits.isSpent(target, nowUs);
     if (hasNoTarget || history.tries[at]! >= TRIES_MAX || !this.spend(history.segmentBytes[at]!)) {

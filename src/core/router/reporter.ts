@@ -2,7 +2,7 @@ import { NONE, type NodeSlot, type PathSlot } from "../base/ids.ts";
 import { USE_YES } from "../tables/paths.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { type ControlBlock, KIND_HEARTBEAT, PATH_NONE } from "../wire/control-block.ts";
-import { Echo, FIELD_ECHO, FIELD_RECEIVED, Received } from "../wire/control-body.ts";
+import { CARRIES_MASK, Echo, FIELD_ECHO, FIELD_RECEIVED, Received } from "../wire/control-body.ts";
 import type { Context } from "./context.ts";
 import type { ControlSender } from "./control-sender.ts";
 
@@ -130,7 +130,10 @@ export class Reporter {
       if (reader.type === FIELD_RECEIVED) {
         const report = reader.received(this.received);
         const path = paths.find(node, report.path);
-        if (path !== NONE) paths.delivery.handleReport(path, report, block.timestampUs);
+        if (path === NONE) continue;
+        paths.delivery.handleReport(path, report, block.timestampUs);
+        if (report.carries !== 0)
+          paths.queues.handleRate(path, (report.carries & CARRIES_MASK) * 1000, report.carries < 0);
       } else if (reader.type === FIELD_ECHO) {
         const echo = reader.echo(this.echo);
         const path = paths.find(node, echo.path);
@@ -145,7 +148,7 @@ export class Reporter {
     block: Readonly<ControlBlock>,
     nowUs: number,
   ): void {
-    const { delays, delivery, queues, id } = this.context.paths;
+    const { delays, queues, id } = this.context.paths;
     const sinceUs = ((nowUs | 0) - echo.timestampUs) | 0;
     const rttUs = sinceUs - echo.heldUs;
     if (rttUs > 0) delays.handleRtt(path, rttUs);
@@ -160,12 +163,10 @@ export class Reporter {
     queues.handleDelay(
       path,
       delays.sampleUs[path]!,
-      nowUs - sinceUs,
       nowUs,
       isKnown ? history.waitUs(run, segment, queues.rateBytesPerS[path]!) : Number.NaN,
       isKnown ? history.corrected[history.at(run)]! : 0,
     );
-    queues.handleReceived(path, delivery.bytes[path]!);
   }
 
   /** Of the paths that work, the one with the shortest round trip. */

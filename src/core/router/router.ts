@@ -109,6 +109,7 @@ export class Router {
   handleNet(inputs: readonly NetInput[], nowUs: number): void {
     this.inbound.handle(inputs, nowUs);
     this.outbound.handlePaths(nowUs);
+    this.outbound.handleWaiting(nowUs);
     this.followPaths();
     this.context.real.check();
   }
@@ -123,6 +124,7 @@ export class Router {
     this.context.real.check();
     for (let i = 0; i < EXPIRIES_MAX && sessions.pollExpired(nowMs) !== NONE; i++);
     this.outbound.handlePaths(nowUs);
+    this.outbound.handleWaiting(nowUs);
     this.followPaths();
   }
 
@@ -133,7 +135,7 @@ export class Router {
       this.context.policies.nextDeadlineMs(),
       this.context.sessions.nextDeadlineMs(),
     );
-    return Math.min(this.inbound.reorder.nextDeadlineUs(), deadlineMs * 1000);
+    return Math.min(this.inbound.reorder.nextDeadlineUs(), this.outbound.nextDeadlineUs(), deadlineMs * 1000);
   }
 
   /** Why a peer does not want us, one of REFUSAL_*; 0 as far as we know it does. */
@@ -184,8 +186,9 @@ export class Router {
     return this.dispatch.table;
   }
 
+  /** What was lost, by what became of it. */
   get repair() {
-    return this.peering.repair.counters;
+    return { ...this.peering.repair.counters, signalled: this.context.congestion.signalled };
   }
 
   get reordering() {

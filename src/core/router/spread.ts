@@ -10,6 +10,10 @@ const HOLD_MAX_US = 250_000;
 const REPAIR_RTTS = 1.25;
 const REPAIR_MARGIN_US = 8_000;
 const SMOOTHING = 1 / 16;
+/** How much later packets left than those behind them is forgotten in about this time; and what is believed of it. */
+const LATE_US = 1_000_000;
+const LATE_MAX_US = 100_000;
+const LATE_MARGIN = 1.2;
 
 /**
  * How far apart the paths of a node are, as seen by the receiver: how long what is missing may still be on the way.
@@ -20,13 +24,18 @@ export class Spread {
   private readonly delayUs: Float64Array;
   private readonly deviationUs: Float64Array;
   private readonly dataUs: Float64Array;
+  /** By node: how much later a packet left than one that belongs behind it, and when that was found. */
+  private readonly lateUs: Float64Array;
+  private readonly latedUs: Float64Array;
   private readonly context: Context;
 
   constructor(context: Context) {
-    const { paths } = context.limits;
+    const { paths, nodes } = context.limits;
     this.context = context;
     this.delayUs = new Float64Array(paths);
     this.deviationUs = new Float64Array(paths);
+    this.lateUs = new Float64Array(nodes);
+    this.latedUs = new Float64Array(nodes);
     this.dataUs = new Float64Array(paths).fill(Number.NEGATIVE_INFINITY);
   }
 
@@ -44,7 +53,16 @@ export class Spread {
     this.dataUs[path] = nowUs;
   }
 
-  /** The oldest of the newest timestamps that a node's active paths have brought, as int32. */
+  /** The sender keeps packets back for one path while later ones leave by another: so much later one has left. */
+  noteLate(node: NodeSlot, lateUs: number, nowUs: number): void {
+    this.lateUs[node] = Math.max(this.latestUs(node, nowUs), Math.min(lateUs, LATE_MAX_US));
+    this.latedUs[node] = nowUs;
+  }
+
+  /**
+   * What was sent before this, as int32, and is not there will not come: the oldest of the newest timestamps that a
+   * node's active paths have brought, less what packets may be kept back for.
+   */
   passedUs(node: NodeSlot, nowUs: number): number {
     const { paths } = this.context;
     let passedUs = 0;
@@ -57,7 +75,7 @@ export class Spread {
       passedUs = newestUs;
       found = true;
     }
-    return passedUs;
+    return (passedUs - LATE_MARGIN * this.latestUs(node, nowUs)) | 0;
   }
 
   /** How long a packet of a node may be held. */
@@ -74,7 +92,13 @@ export class Spread {
       deviationUs = Math.max(deviationUs, this.deviationUs[path]!);
     }
     const spreadUs = slowestUs > fastestUs ? slowestUs - fastestUs : 0;
-    return Math.min(HOLD_MAX_US, spreadUs + 4 * deviationUs + MARGIN_US);
+    const lateUs = this.latestUs(node, nowUs);
+    return Math.min(HOLD_MAX_US, spreadUs + 4 * deviationUs + lateUs + MARGIN_US);
+  }
+
+  private latestUs(node: NodeSlot, nowUs: number): number {
+    const lateUs = this.lateUs[node]!;
+    return lateUs === 0 ? 0 : lateUs * Math.exp(-(nowUs - this.latedUs[node]!) / LATE_US);
   }
 
   /** How long it takes to have a lost packet sent again. */

@@ -1,6 +1,7 @@
 import type { PathSlot } from "../base/ids.ts";
 import { sequenceBefore, sequenceDistance } from "../base/seq.ts";
 import type { Received } from "../wire/control-body.ts";
+import { PathTrains } from "./path-trains.ts";
 
 /** What a path sequence number says of the packet that it came with. */
 export const ARRIVAL_NEW = 0;
@@ -43,6 +44,7 @@ export class PathArrivals {
   /** The delay of the packet that came last, as int32, and whether it is still to be fed back. */
   readonly delayUs: Int32Array;
   readonly feedbackDue: Uint8Array;
+  private readonly trains: PathTrains;
   /** How far the highest number lies behind the first. */
   private readonly span: Float64Array;
   private readonly bits: Int32Array;
@@ -62,6 +64,7 @@ export class PathArrivals {
     this.newestUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.delayUs = new Int32Array(capacity);
     this.feedbackDue = new Uint8Array(capacity);
+    this.trains = new PathTrains(capacity);
     this.span = new Float64Array(capacity);
     this.bits = new Int32Array(capacity * BLOCKS);
     this.isNumbered = new Uint8Array(capacity);
@@ -128,9 +131,10 @@ export class PathArrivals {
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;
     this.newestUs[slot] = nowUs;
+    this.trains.handlePacket(slot, timestampUs, this.delayUs[slot]!, this.bytes[slot]!, nowUs);
   }
 
-  /** Puts what the peer is told of the path into `into`; its `path` is the caller's. */
+  /** Puts what the peer is told of the path into `into`, once; its `path` is the caller's. */
   received(slot: PathSlot, into: Received): Received {
     const bytes = this.bytes[slot]!;
     into.packets = this.packets[slot]! | 0;
@@ -138,6 +142,7 @@ export class PathArrivals {
     into.bytesLow = bytes | 0;
     into.lost = this.lost[slot]! | 0;
     into.highest = this.highest[slot]!;
+    into.carries = this.trains.take(slot);
     return into;
   }
 
@@ -154,6 +159,7 @@ export class PathArrivals {
     this.strays[slot] = 0;
     this.isNumbered[slot] = 0;
     this.newestUs[slot] = Number.NEGATIVE_INFINITY;
+    this.trains.reset(slot);
   }
 
   private count(slot: PathSlot, bytes: number): void {

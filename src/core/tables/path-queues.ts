@@ -6,26 +6,26 @@ const LONGEST_US = 5_000_000;
 const GAIN = 0.5;
 /** The floor is the lowest delay of one to two of these. */
 const FLOOR_US = 30_000_000;
-/**
- * The rate is an average over intervals of so long at least; longer ones than the last were idle. What shows that a rate
- * is too low must not be a matter of when the peer looked.
- */
-const INTERVAL_MIN_US = 10_000;
-const IDLE_INTERVAL_MIN_US = 50_000;
-const FIRST_INTERVAL_US = 8_000;
-const INTERVAL_MAX_US = 1_000_000;
-const RATE_GAIN = 0.5;
-/** By how much a rate grows that has proved too low for so long. */
-const RAISE = 1.3;
+const RATE_GAIN = 0.25;
+/** A rate that is so many times what was known is believed at once. */
+const RATE_JUMP = 1.4;
+/** A lower rate is believed the less, the more delays differ from what was thought. */
+const DOUBT_US = 2_000;
+/** Whether queues turn out much shorter than was thought is judged by so many measurements, for so long. */
+const COMPARED = 5;
 const COMPARE_US = 100_000;
-/** What has lost packets was full at some time: good enough for a first rate. */
-const FULL = 2;
-/** A queue that is shorter says nothing of the rate. */
+/** A queue that is shorter says nothing of the rate, nor does a measurement say more exactly how long it is. */
 const SHORT_US = 2_000;
-/** Whether a queue stands is judged by its average over about this time. */
-const STANDING_US = 100_000;
-/** A queue stands no more when its average is this part of what made it one. */
-const LEAVING_PART = 0.1;
+const MEASURED_MIN_US = 500;
+/** If they are shorter by such a factor the rate is raised, by half of it and by so much at most. */
+const SHORTER_TIMES = 3;
+const RAISE_MAX = 4;
+const DEVIATION_SMOOTHING = 1 / 8;
+/** The longest queues that are common: a longer one counts more than a shorter one. */
+const PEAK_UP = 0.2;
+const PEAK_DOWN = 0.01;
+/** No queue that loses packets is taken to be shorter. */
+const LOSS_MIN_US = 1_000;
 const LOSS_SMOOTHING = 0.25;
 /** A queue is long if it is this part of the longest of late. */
 const LONG_PART = 0.7;
@@ -44,9 +44,9 @@ const QUEUE_MAX_US = 5_000_000;
  * over the path's rate, and every delay that the peer measures corrects it, by comparison with what the model said when
  * that packet left.
  *
- * The rate is what the peer received while the queue was not empty; a higher one where more has come in than was thought
- * possible, or where packets had to wait less than was thought; Infinity while there has been no queue. Times are µs of our clock; delays have the difference of the clocks in them, which is the
- * same on all paths of a node.
+ * The rate is what the peer has seen come through while packets had to wait (PathTrains); a higher one where packets
+ * turn out to wait much less than was thought; Infinity while nothing has had to wait. Times are µs of our clock; delays
+ * have the difference of the clocks in them, which is the same on all paths of a node.
  */
 export class PathQueues {
   /** Columns by path slot. The lowest delay of late; NaN where none is known. */
@@ -54,32 +54,28 @@ export class PathQueues {
   readonly rateBytesPerS: Float64Array;
   /** The queue at which packets were lost of late, an average; 0 where none was. */
   readonly lossUs: Float64Array;
-  private readonly queue: Float64Array;
-  private readonly updatedUs: Float64Array;
+  /** How far measurements are from what was thought, an average. */
+  readonly deviationUs: Float64Array;
+  /** Bytes that wait for the path here (router/waiting.ts), and are no part of the queue yet. */
+  readonly heldBytes: Float64Array;
   /** What measurements have made the queue longer by, in all. */
   readonly corrected: Float64Array;
+  private readonly queue: Float64Array;
+  private readonly updatedUs: Float64Array;
   private readonly oldFloorUs: Float64Array;
   private readonly newFloorUs: Float64Array;
   private readonly floorSinceUs: Float64Array;
-  private readonly averageUs: Float64Array;
-  private readonly averagedUs: Float64Array;
-  private readonly standing: Uint8Array;
+  /** Whether the rate is only assumed, and what the peer said last of it. */
+  private readonly isAssumed: Uint8Array;
+  private readonly lastRate: Float64Array;
+  private readonly peakUs: Float64Array;
   private readonly oldLongestUs: Float64Array;
   private readonly newLongestUs: Float64Array;
   private readonly longestSinceUs: Float64Array;
-  /** The last measurement, the lowest in this time of the rate, and when its packet came in, by a clock of its own. */
-  private readonly measuredUs: Float64Array;
-  private readonly arrivedUs: Float64Array;
-  /** What had been received at the start of this interval, and when that was. */
+  private readonly compared: Float64Array;
   private readonly comparedUs: Float64Array;
   private readonly highExpectedUs: Float64Array;
   private readonly highMeasuredUs: Float64Array;
-  private readonly countedBytes: Float64Array;
-  private readonly countedUs: Float64Array;
-  private readonly lastMeasuredUs: Float64Array;
-  private readonly sentUs: Float64Array;
-  private readonly busy: Uint8Array;
-  private readonly lastSentUs: Float64Array;
   /** Packets sent and lost while the queue was short, and while it was long. */
   private readonly sentShort: Float64Array;
   private readonly sentLong: Float64Array;
@@ -90,96 +86,85 @@ export class PathQueues {
     this.floorUs = new Float64Array(capacity);
     this.rateBytesPerS = new Float64Array(capacity);
     this.lossUs = new Float64Array(capacity);
+    this.deviationUs = new Float64Array(capacity);
+    this.heldBytes = new Float64Array(capacity);
+    this.corrected = new Float64Array(capacity);
     this.queue = new Float64Array(capacity);
     this.updatedUs = new Float64Array(capacity);
-    this.corrected = new Float64Array(capacity);
     this.oldFloorUs = new Float64Array(capacity);
     this.newFloorUs = new Float64Array(capacity);
     this.floorSinceUs = new Float64Array(capacity);
-    this.averageUs = new Float64Array(capacity);
-    this.averagedUs = new Float64Array(capacity);
-    this.standing = new Uint8Array(capacity);
+    this.isAssumed = new Uint8Array(capacity);
+    this.lastRate = new Float64Array(capacity);
+    this.peakUs = new Float64Array(capacity);
     this.oldLongestUs = new Float64Array(capacity);
     this.newLongestUs = new Float64Array(capacity);
     this.longestSinceUs = new Float64Array(capacity);
-    this.measuredUs = new Float64Array(capacity);
-    this.arrivedUs = new Float64Array(capacity);
+    this.compared = new Float64Array(capacity);
     this.comparedUs = new Float64Array(capacity);
     this.highExpectedUs = new Float64Array(capacity);
     this.highMeasuredUs = new Float64Array(capacity);
-    this.countedBytes = new Float64Array(capacity);
-    this.countedUs = new Float64Array(capacity);
-    this.lastMeasuredUs = new Float64Array(capacity);
-    this.sentUs = new Float64Array(capacity);
-    this.busy = new Uint8Array(capacity);
-    this.lastSentUs = new Float64Array(capacity);
     this.sentShort = new Float64Array(capacity);
     this.sentLong = new Float64Array(capacity);
     this.lostShort = new Float64Array(capacity);
     this.lostLong = new Float64Array(capacity);
   }
 
+  /** All but what waits here, which goes on waiting. */
   reset(slot: PathSlot): void {
     this.floorUs[slot] = Number.NaN;
     this.rateBytesPerS[slot] = Number.POSITIVE_INFINITY;
     this.lossUs[slot] = 0;
+    this.deviationUs[slot] = 0;
+    this.corrected[slot] = 0;
     this.queue[slot] = 0;
     this.updatedUs[slot] = 0;
-    this.corrected[slot] = 0;
     this.oldFloorUs[slot] = Number.POSITIVE_INFINITY;
     this.newFloorUs[slot] = Number.POSITIVE_INFINITY;
     this.floorSinceUs[slot] = 0;
-    this.averageUs[slot] = 0;
-    this.averagedUs[slot] = 0;
-    this.standing[slot] = 0;
+    this.isAssumed[slot] = 0;
+    this.lastRate[slot] = 0;
+    this.peakUs[slot] = 0;
     this.oldLongestUs[slot] = 0;
     this.newLongestUs[slot] = 0;
     this.longestSinceUs[slot] = 0;
-    this.measuredUs[slot] = 0;
-    this.arrivedUs[slot] = 0;
-    this.lastMeasuredUs[slot] = 0;
-    this.sentUs[slot] = 0;
-    this.busy[slot] = 0;
-    this.lastSentUs[slot] = 0;
+    this.compared[slot] = 0;
     this.comparedUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.highMeasuredUs[slot] = 0;
-    this.countedBytes[slot] = 0;
-    this.countedUs[slot] = Number.NEGATIVE_INFINITY;
     this.sentShort[slot] = 0;
     this.sentLong[slot] = 0;
     this.lostShort[slot] = 0;
     this.lostLong[slot] = 0;
   }
 
-  /** How long a packet would wait that is sent now. */
+  /** How long a packet would wait that leaves now. */
   queueUs(slot: PathSlot, nowUs: number): number {
     const left = this.queue[slot]! - (nowUs - this.updatedUs[slot]!);
     return left > 0 ? left : 0;
   }
 
-  /** Of a path that has had no queue so far something is to be expected, or it would be given everything. */
-  assume(slot: PathSlot, rateBytesPerS: number): void {
-    if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) this.rateBytesPerS[slot] = rateBytesPerS;
+  /** When all that has left will have gone through. */
+  emptiesUs(slot: PathSlot): number {
+    return this.updatedUs[slot]! + this.queue[slot]!;
   }
 
-  /**
-   * Whether the path is given all that it can carry: packets have had to wait for `leastUs` on average, and since then
-   * there has been something to do most of the time.
-   */
-  isStanding(slot: PathSlot, leastUs: number, nowUs: number): boolean {
-    this.noteQueue(slot, this.queueUs(slot, nowUs), nowUs);
-    if (this.standing[slot] === 1) {
-      if (this.averageUs[slot]! < LEAVING_PART * leastUs) this.standing[slot] = 0;
-    } else if (this.averageUs[slot]! > leastUs) {
-      this.standing[slot] = 1;
-    }
-    return this.standing[slot] === 1;
+  /** How long it would wait in all if it came behind what waits here. */
+  waitUs(slot: PathSlot, nowUs: number): number {
+    const heldBytes = this.heldBytes[slot]!;
+    const queueUs = this.queueUs(slot, nowUs);
+    return heldBytes === 0 ? queueUs : queueUs + (heldBytes * 1e6) / this.rateBytesPerS[slot]!;
+  }
+
+  /** Of a path that has had no queue so far something is to be expected, or it would be given everything. */
+  assume(slot: PathSlot, rateBytesPerS: number): void {
+    if (this.rateBytesPerS[slot] !== Number.POSITIVE_INFINITY) return;
+    this.rateBytesPerS[slot] = rateBytesPerS;
+    this.isAssumed[slot] = 1;
   }
 
   handleSent(slot: PathSlot, packets: number, bytes: number, nowUs: number): void {
     const left = this.queueUs(slot, nowUs);
-    this.noteQueue(slot, left, nowUs);
     const queue = Math.min(left + (bytes * 1e6) / this.rateBytesPerS[slot]!, QUEUE_MAX_US);
     const sent = this.isLong(slot, (left + queue) / 2) ? this.sentLong : this.sentShort;
     sent[slot] = sent[slot]! + packets;
@@ -188,29 +173,21 @@ export class PathQueues {
   }
 
   /**
-   * A packet that was sent at `sentUs` was on its way for `delayUs`, with the clocks' difference in it. When it left it
-   * was thought that it would have to wait for `thoughtUs`, and `corrected` was what it is said to be now below; NaN
-   * where that is not known.
+   * A packet that was sent was on its way for `delayUs`, with the clocks' difference in it. When it left it was thought
+   * that it would have to wait for `thoughtUs`, and `corrected` was what it is said to be now below; NaN where that is
+   * not known.
    */
-  handleDelay(
-    slot: PathSlot,
-    delayUs: number,
-    sentUs: number,
-    nowUs: number,
-    thoughtUs: number,
-    corrected: number,
-  ): void {
+  handleDelay(slot: PathSlot, delayUs: number, nowUs: number, thoughtUs: number, corrected: number): void {
     this.noteFloor(slot, delayUs, nowUs);
-    this.arrivedUs[slot] = sentUs + delayUs;
-    this.sentUs[slot] = sentUs;
     const measured = delayUs - this.floorUs[slot]!;
-    this.measuredUs[slot] = measured;
     this.noteLongest(slot, measured, nowUs);
     const left = this.queueUs(slot, nowUs);
     const isKnown = !Number.isNaN(thoughtUs);
     const expected = isKnown ? Math.max(thoughtUs + this.corrected[slot]! - corrected, 0) : left;
     if (isKnown) this.compare(slot, measured, expected, nowUs);
     const error = measured - expected;
+    const deviation = Math.abs(error) - this.deviationUs[slot]!;
+    this.deviationUs[slot] = this.deviationUs[slot]! + DEVIATION_SMOOTHING * deviation;
     const queue = Math.min(Math.max(left + GAIN * error, 0), QUEUE_MAX_US);
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
@@ -218,31 +195,28 @@ export class PathQueues {
   }
 
   /**
-   * The peer had received `bytes` bytes on the path in all when the packet of the last `handleDelay` came in. What came in
-   * since the one before is what the path carries, if it had something to do all the time: if no longer passed from one
-   * packet to the other than the first one had to wait. Otherwise the path carries that much at least.
+   * Packets that had to wait came through at this rate. Where they were sent faster than that, or others wait for the
+   * path here, the path carries no more; otherwise it carries that much at least. One such rate may have been taken when
+   * something stood still for a moment, so it takes two to change what is known.
    */
-  handleReceived(slot: PathSlot, bytes: number): void {
-    const { measuredUs, sentUs, busy } = this;
-    const isIdle = sentUs[slot]! - this.lastSentUs[slot]! > this.lastMeasuredUs[slot]!;
-    if (isIdle && busy[slot] !== FULL) busy[slot] = 0;
-    this.lastSentUs[slot] = sentUs[slot]!;
-    this.lastMeasuredUs[slot] = measuredUs[slot]!;
-    const arrivedUs = this.arrivedUs[slot]!;
-    const elapsedUs = arrivedUs - this.countedUs[slot]!;
-    const isFirst = this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY;
-    const wasBusy = busy[slot]! > 0;
-    if (elapsedUs < (isFirst ? FIRST_INTERVAL_US : wasBusy ? INTERVAL_MIN_US : IDLE_INTERVAL_MIN_US)) return;
-    const rate = ((bytes - this.countedBytes[slot]!) * 1e6) / elapsedUs;
-    this.countedBytes[slot] = bytes;
-    this.countedUs[slot] = arrivedUs;
-    busy[slot] = 1;
-    if (elapsedUs > INTERVAL_MAX_US || rate < 0) return;
+  handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean): void {
     const known = this.rateBytesPerS[slot]!;
-    if (isFirst) {
-      if (wasBusy) this.rateBytesPerS[slot] = rate;
-    } else if (wasBusy || rate > known) {
-      this.rateBytesPerS[slot] = known + RATE_GAIN * (rate - known);
+    const last = this.lastRate[slot]!;
+    this.lastRate[slot] = bytesPerS;
+    if (known === Number.POSITIVE_INFINITY || this.isAssumed[slot] === 1) {
+      if (!isFaster && known === Number.POSITIVE_INFINITY) return;
+      this.rateBytesPerS[slot] = bytesPerS;
+      this.isAssumed[slot] = 0;
+      return;
+    }
+    const lower = Math.min(bytesPerS, last);
+    const higher = Math.max(bytesPerS, last);
+    if (lower > known) {
+      const gain = lower > RATE_JUMP * known ? 1 : RATE_GAIN;
+      this.rateBytesPerS[slot] = known + gain * (lower - known);
+    } else if (higher < known && (isFaster || this.heldBytes[slot]! > 0)) {
+      const doubt = 1 + this.deviationUs[slot]! / DOUBT_US;
+      this.rateBytesPerS[slot] = known + (RATE_GAIN / (doubt * doubt)) * (higher - known);
     }
   }
 
@@ -257,15 +231,14 @@ export class PathQueues {
       this.forget(lostShort, sentShort, slot);
       return false;
     }
-    if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) this.busy[slot] = FULL;
     lostLong[slot] = lostLong[slot]! + 1;
     this.forget(lostLong, sentLong, slot);
     const short = lostShort[slot]! / Math.max(sentShort[slot]!, 1);
     const long = lostLong[slot]! / Math.max(sentLong[slot]!, 1);
     if (long < FULL_TIMES * short + FULL_LOSS) return false;
     const known = this.lossUs[slot]!;
-    this.lossUs[slot] = known === 0 ? queueUs : known + LOSS_SMOOTHING * (queueUs - known);
-    this.standing[slot] = 1;
+    const fullUs = Math.max(this.peakUs[slot]!, LOSS_MIN_US);
+    this.lossUs[slot] = known === 0 ? fullUs : known + LOSS_SMOOTHING * (fullUs - known);
     return true;
   }
 
@@ -282,14 +255,17 @@ export class PathQueues {
     lost[slot] = lost[slot]! / 2;
   }
 
-  /** Where queues turn out to be much shorter than was thought, all the time, the path is faster. */
+  /** Where packets wait here although queues turn out much shorter than was thought, all the time, the path is faster. */
   private compare(slot: PathSlot, measured: number, expected: number, nowUs: number): void {
     this.highMeasuredUs[slot] = Math.max(this.highMeasuredUs[slot]!, measured);
     this.highExpectedUs[slot] = Math.max(this.highExpectedUs[slot]!, expected);
-    if (nowUs - this.comparedUs[slot]! < COMPARE_US) return;
-    const highest = this.highExpectedUs[slot]!;
-    if (highest > SHORT_US && this.highMeasuredUs[slot]! < highest / 2)
-      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * RAISE;
+    this.compared[slot] = this.compared[slot]! + 1;
+    if (nowUs - this.comparedUs[slot]! < COMPARE_US || this.compared[slot]! < COMPARED) return;
+    const times = this.highExpectedUs[slot]! / (this.highMeasuredUs[slot]! + MEASURED_MIN_US);
+    const isHeld = this.heldBytes[slot]! > 0;
+    if (isHeld && times > SHORTER_TIMES && this.highExpectedUs[slot]! > SHORT_US)
+      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * Math.min(times / 2, RAISE_MAX);
+    this.compared[slot] = 0;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.comparedUs[slot] = nowUs;
@@ -306,6 +282,8 @@ export class PathQueues {
   }
 
   private noteLongest(slot: PathSlot, queueUs: number, nowUs: number): void {
+    const above = queueUs - this.peakUs[slot]!;
+    this.peakUs[slot] = this.peakUs[slot]! + (above > 0 ? PEAK_UP : PEAK_DOWN) * above;
     const elapsedUs = nowUs - this.longestSinceUs[slot]!;
     if (elapsedUs > LONGEST_US) {
       this.oldLongestUs[slot] = elapsedUs > 2 * LONGEST_US ? 0 : this.newLongestUs[slot]!;
@@ -314,17 +292,5 @@ export class PathQueues {
     } else if (queueUs > this.newLongestUs[slot]!) {
       this.newLongestUs[slot] = queueUs;
     }
-  }
-
-  private noteQueue(slot: PathSlot, queueUs: number, nowUs: number): void {
-    const lookedUs = this.averagedUs[slot]!;
-    const sinceUs = nowUs - lookedUs;
-    this.averagedUs[slot] = nowUs;
-    // Between two looks the queue drained, and from its end on there was none.
-    const firstUs = Math.min(this.queueUs(slot, lookedUs), this.queue[slot]!);
-    const busyUs = queueUs > 0 ? sinceUs : Math.min(firstUs, sinceUs);
-    const waited = ((firstUs + queueUs) / 2) * busyUs;
-    const known = this.averageUs[slot]!;
-    this.averageUs[slot] = known + (waited - sinceUs * known) / (sinceUs + STANDING_US);
   }
 }

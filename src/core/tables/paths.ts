@@ -10,6 +10,7 @@ import { UDP_BYTES } from "../wire/udp.ts";
 import { PathArrivals } from "./path-arrivals.ts";
 import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
 import { PathDelivery } from "./path-delivery.ts";
+import { PathGates } from "./path-gates.ts";
 import { PathLimits } from "./path-limits.ts";
 import { PathQueues } from "./path-queues.ts";
 
@@ -65,6 +66,7 @@ export class Paths {
   readonly arrivals: PathArrivals;
   readonly delivery: PathDelivery;
   readonly queues: PathQueues;
+  readonly gates: PathGates;
   readonly limits: PathLimits;
   /** Columns by path slot. */
   readonly node: Int32Array;
@@ -112,6 +114,7 @@ export class Paths {
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);
     this.queues = new PathQueues(capacity);
+    this.gates = new PathGates(capacity, this.queues);
     this.limits = new PathLimits(capacity, LINES_MAX * (nodes + 1));
     this.node = new Int32Array(capacity);
     this.id = new Uint8Array(capacity);
@@ -192,6 +195,7 @@ export class Paths {
     this.arrivals.reset(slot);
     this.delivery.reset(slot);
     this.queues.reset(slot);
+    this.gates.reset(slot);
     this.limits.reset(slot);
     this.list[node * NODE_PATHS_MAX + this.listLength[node]!] = slot;
     this.listLength[node]!++;
@@ -246,6 +250,7 @@ export class Paths {
       this.arrivals.reset(slot);
       this.delivery.reset(slot);
       this.queues.reset(slot);
+      this.gates.reset(slot);
     }
   }
 
@@ -348,6 +353,7 @@ export class Paths {
     this.sentBytes[slot] = this.sentBytes[slot]! + bytes;
     this.sentMs[slot] = nowMs;
     this.queues.handleSent(slot, packets, bytes, nowMs * 1000);
+    this.gates.handleSent(slot, bytes, nowMs * 1000);
     this.limits.handleSent(slot, packets, bytes, nowMs * 1000);
     return sequence;
   }

@@ -120,6 +120,7 @@ export class BodyReader {
     into.bytesLow = view.getInt32(valueAt + 9);
     into.lost = view.getInt32(valueAt + 13);
     into.highest = view.getInt32(valueAt + 17);
+    into.carries = view.getInt32(valueAt + 21);
     return into;
   }
 

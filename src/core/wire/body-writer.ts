@@ -169,6 +169,7 @@ export class BodyWriter {
     view.setInt32(at + 9, from.bytesLow);
     view.setInt32(at + 13, from.lost);
     view.setInt32(at + 17, from.highest);
+    view.setInt32(at + 21, from.carries);
     return true;
   }
 

@@ -65,7 +65,7 @@ export const NAME_MAX_BYTES = 63;
 export const PAIR_BYTES = 8;
 export const ADDRESS4_BYTES = 6;
 export const ADDRESS6_BYTES = 18;
-export const RECEIVED_BYTES = 21;
+export const RECEIVED_BYTES = 25;
 export const ECHO_BYTES = 9;
 /** One byte for each path that there may be. */
 export const CLOSED_MAX_BYTES = 255;
@@ -139,6 +139,10 @@ function hasAll(seen: number, fields: number): boolean {
   return (seen & fields) === fields;
 }
 
+/** Parts of `Received.carries`. */
+export const CARRIES_MASK = 0x7fff_ffff;
+export const CARRIES_FASTER = 0x8000_0000;
+
 /**
  * What a node has received on one path of its peer's: everything since the path was made, packets, bytes and losses
  * modulo 2^32, 2^64 and 2^32. As int32.
@@ -151,6 +155,11 @@ export class Received {
   lost = 0;
   /** The highest path sequence number. */
   highest = 0;
+  /**
+   * Bits 0 to 30: what the path carries, in bytes per ms, by packets that had to wait behind others on it since the last
+   * report; 0 where none had to. Bit 31: they had been sent faster than they came in, so a queue grew.
+   */
+  carries = 0;
 }
 
 /** The timestamp that a node saw last on one path of its peer's, and how long ago that was. As int32. */

@@ -124,9 +124,10 @@ function fieldText(reader: BodyReader): string {
     case FIELD_OBSERVED:
       return `observed ${endpoint(reader, 0)}`;
     case FIELD_RECEIVED: {
-      const { path, packets, bytesHigh, bytesLow, lost, highest } = reader.received(new Received());
+      const { path, packets, bytesHigh, bytesLow, lost, highest, carries } = reader.received(new Received());
       const bytes = (bytesHigh >>> 0) * 2 ** 32 + (bytesLow >>> 0);
-      return `received of ${path}: ${packets >>> 0} packets, ${bytes} bytes, ${lost >>> 0} lost, to ${highest >>> 0}`;
+      const carried = `carries ${carries & 0x7fff_ffff} bytes/ms${carries < 0 ? ", a queue grew" : ""}`;
+      return `received of ${path}: ${packets >>> 0} packets, ${bytes} bytes, ${lost >>> 0} lost, to ${highest >>> 0}, ${carried}`;
     }
     case FIELD_ECHO: {
       const { path, timestampUs, heldUs } = reader.echo(new Echo());

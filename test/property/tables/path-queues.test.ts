@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { PathSlot } from "../../../src/core/base/ids.ts";
 import { Rng } from "../../../src/core/base/rng.ts";
 import { PathQueues } from "../../../src/core/tables/path-queues.ts";
+import { PathTrains } from "../../../src/core/tables/path-trains.ts";
+import { CARRIES_MASK } from "../../../src/core/wire/control-body.ts";
 
 const P = 0 as PathSlot;
 const BYTES = 1400;
@@ -37,25 +39,31 @@ function run({ rateBytesPerS, oneWayUs, offsetUs, load, burst, seed }: LineSpec)
   const rng = new Rng(seed);
   const queues = new PathQueues(1);
   queues.reset(P);
+  const trains = new PathTrains(1);
   const packetUs = (BYTES * 1e6) / rateBytesPerS;
   const onTheWay: Sent[] = [];
   let [freeUs, total, nextUs, reportUs] = [0, 0, 0, 0];
   let [count, trueUs, errorUs] = [0, 0, 0];
   /** Reports that are on their way back. */
-  const reports: { atUs: number; packet: Sent }[] = [];
+  const reports: { atUs: number; packet: Sent; carries: number }[] = [];
   while (nextUs < SECONDS * 1e6) {
     const nowUs = nextUs;
     while (reportUs <= nowUs) {
       let newest: Sent | undefined;
-      while (onTheWay.length > 0 && onTheWay[0]!.arrivedUs <= reportUs) newest = onTheWay.shift();
-      if (newest !== undefined) reports.push({ atUs: reportUs + oneWayUs, packet: newest });
+      while (onTheWay.length > 0 && onTheWay[0]!.arrivedUs <= reportUs) {
+        newest = onTheWay.shift()!;
+        const { sentUs, arrivedUs } = newest;
+        trains.handlePacket(P, sentUs | 0, (arrivedUs - sentUs + offsetUs) | 0, newest.total, arrivedUs);
+      }
+      if (newest !== undefined)
+        reports.push({ atUs: reportUs + oneWayUs, packet: newest, carries: trains.take(P) });
       reportUs += REPORT_US;
     }
     while (reports.length > 0 && reports[0]!.atUs <= nowUs) {
-      const { atUs, packet } = reports.shift()!;
+      const { atUs, packet, carries } = reports.shift()!;
       const { sentUs, arrivedUs, thoughtUs, corrected } = packet;
-      queues.handleDelay(P, arrivedUs - sentUs + offsetUs, sentUs, atUs, thoughtUs, corrected);
-      queues.handleReceived(P, packet.total);
+      queues.handleDelay(P, arrivedUs - sentUs + offsetUs, atUs, thoughtUs, corrected);
+      if (carries !== 0) queues.handleRate(P, (carries & CARRIES_MASK) * 1000, carries < 0);
     }
     const packets = 1 + rng.below(2 * burst - 1);
     for (let i = 0; i < packets; i++) {

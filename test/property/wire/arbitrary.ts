@@ -46,6 +46,7 @@ const repeatable: fc.Arbitrary<PlainField> = fc.oneof(
       bytes: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String),
       lost: unsigned(32),
       highest: unsigned(32),
+      carries: unsigned(32),
     }),
   }),
   fc.record({ echo: fc.record({ timestampUs: unsigned(32), heldUs: unsigned(32), path: unsigned(8) }) }),

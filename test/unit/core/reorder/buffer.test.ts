@@ -13,6 +13,7 @@ class Bench {
   evidence = -(2 ** 31);
   holdUs = 1e9;
   patienceUs = 0;
+  readonly late: number[] = [];
   readonly buffer: ReorderBuffer;
   private readonly view = new DataView(new ArrayBuffer(POOL_AT + BLOCKS * BLOCK_BYTES + 8));
 
@@ -28,6 +29,7 @@ class Bench {
       evidence: () => this.evidence,
       patienceUs: () => this.patienceUs,
       holdUs: () => this.holdUs,
+      noteLate: (_: number, lateUs: number) => this.late.push(lateUs),
     };
     this.buffer = new ReorderBuffer(this.view, owner, POOL_AT, BLOCKS, BLOCK_BYTES, sessions, limit);
   }
@@ -46,6 +48,21 @@ class Bench {
 }
 
 describe("the reorder buffer", () => {
+  it("tells how much later than what waits for it a packet has left", () => {
+    const bench = new Bench();
+    bench.accept(100, 1000);
+    bench.accept(120, 1002);
+    bench.accept(130, 1003);
+    bench.accept(110, 1040);
+    // In its turn, or in no order at all: nothing waited for it.
+    bench.accept(140, 1050);
+    bench.accept(100, 1090);
+    expect(bench.late).toEqual([38]);
+    bench.accept(160, 1100);
+    bench.accept(150, 1060);
+    expect(bench.late).toEqual([38]);
+  });
+
   it("hands on at once what comes in order", () => {
     const bench = new Bench();
     for (const start of [100, 110, 120]) bench.accept(start);

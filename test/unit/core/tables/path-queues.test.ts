@@ -10,7 +10,6 @@ const RATE = 1e6;
 /** The delay without a queue, with the clocks' difference in it. */
 const FLOOR_US = -70_000;
 const UNKNOWN = Number.NaN;
-const ENOUGH_US = 5_000;
 
 function queues(rateBytesPerS = RATE): PathQueues {
   const table = new PathQueues(2);
@@ -29,12 +28,12 @@ function measure(
   thoughtUs = UNKNOWN,
   corrected = 0,
 ): void {
-  table.handleDelay(P, FLOOR_US + waitUs, sentUs, sentUs + 50_000 + waitUs, thoughtUs, corrected);
+  table.handleDelay(P, FLOOR_US + waitUs, sentUs + 50_000 + waitUs, thoughtUs, corrected);
 }
 
 /** A packet that did not have to wait shows what the floor is, at time 0. */
 function showFloor(table: PathQueues): void {
-  table.handleDelay(P, FLOOR_US, 0, 0, UNKNOWN, 0);
+  table.handleDelay(P, FLOOR_US, 0, UNKNOWN, 0);
 }
 
 describe("the queue of a path", () => {
@@ -154,138 +153,82 @@ describe("a measured delay", () => {
     expect(table.corrected[P]).toBe(0);
   });
 
-  it("makes the rate a higher one when queues are shorter than was thought, all the time", () => {
-    const rateAfter = (measuredPart: number) => {
+  it("makes the rate a higher one when queues are much shorter than was thought, all the time, and packets wait", () => {
+    const rateAfter = (measuredPart: number, heldBytes = 1) => {
       const table = queues();
+      table.heldBytes[P] = heldBytes;
       for (let us = 0; us <= 1e6; us += 5_000)
         measure(table, us, us % 10_000 === 0 ? 0 : measuredPart * 20_000, 20_000, table.corrected[P]);
       return table.rateBytesPerS[P]!;
     };
     expect(rateAfter(0.2)).toBeGreaterThan(1.3 * RATE);
+    expect(rateAfter(0.2, 0)).toBe(RATE);
     expect(rateAfter(0.9)).toBe(RATE);
     expect(rateAfter(3)).toBe(RATE);
   });
 });
 
 describe("the rate of a path", () => {
-  /** The peer had received `bytes` when the packet came in that left at `sentUs`. */
-  function receive(table: PathQueues, sentUs: number, waitUs: number, bytes: number): number {
-    measure(table, sentUs, waitUs);
-    table.handleReceived(P, bytes);
+  const FASTER = true;
+
+  /** What is known after the peer has said one after the other of `rates`. */
+  function told(table: PathQueues, rates: readonly number[], isFaster: boolean): number {
+    for (const rate of rates) table.handleRate(P, rate, isFaster);
     return table.rateBytesPerS[P]!;
   }
 
-  /** A path of which it has been seen that it carries 1 MB/s, with a queue of 20 ms at 30 ms. */
-  function rated(): PathQueues {
+  it("is not known until packets were sent faster than they came", () => {
     const table = queues(Number.POSITIVE_INFINITY);
-    receive(table, 0, 0, 0);
-    receive(table, 5_000, 10_000, 5_000);
-    receive(table, 10_000, 20_000, 20_000);
-    return table;
-  }
+    expect(told(table, [RATE, RATE], !FASTER)).toBe(Number.POSITIVE_INFINITY);
+    expect(told(table, [RATE], FASTER)).toBe(RATE);
+  });
 
-  it("is what came in from one packet to the next if the path had something to do all the time", () => {
+  it("is assumed only where it is not known, and until the peer says anything", () => {
     const table = queues(Number.POSITIVE_INFINITY);
-    expect(receive(table, 0, 0, 0)).toBe(Number.POSITIVE_INFINITY);
-    // Nobody knows what there was to do before this one.
-    expect(receive(table, 5_000, 10_000, 5_000)).toBe(Number.POSITIVE_INFINITY);
-    expect(receive(table, 10_000, 20_000, 20_000)).toBe(RATE);
-  });
-
-  it("is an average", () => {
-    const table = rated();
-    expect(receive(table, 15_000, 30_000, 50_000)).toBe(1.5 * RATE);
-    expect(receive(table, 25_000, 30_000, 50_000)).toBe(0.75 * RATE);
-  });
-
-  it("is not lowered by intervals in which the path had nothing to do, and raised by them", () => {
-    const table = rated();
-    expect(receive(table, 100_000, 0, 30_000)).toBe(RATE);
-    expect(receive(table, 200_000, 0, 40_000)).toBe(RATE);
-    expect(receive(table, 300_000, 0, 340_000)).toBe(2 * RATE);
-  });
-
-  it("waits for intervals that are long enough", () => {
-    const table = rated();
-    expect(receive(table, 15_000, 20_000, 40_000)).toBe(RATE);
-    expect(receive(table, 18_000, 21_000, 50_000)).toBe(RATE);
-    expect(receive(table, 20_000, 20_000, 50_000)).toBe(2 * RATE);
-  });
-
-  it("is not taken from a pause, nor from a peer that counts anew", () => {
-    const table = rated();
-    expect(receive(table, 2e6, 0, 1e9)).toBe(RATE);
-    expect(receive(table, 2.1e6, 0, 0)).toBe(RATE);
-  });
-
-  it("is assumed only where it is not known", () => {
-    const table = rated();
-    table.assume(P, 7);
-    expect(table.rateBytesPerS[P]).toBe(RATE);
-    table.reset(P);
     table.assume(P, 7);
     table.assume(P, 8);
     expect(table.rateBytesPerS[P]).toBe(7);
+    expect(told(table, [RATE], !FASTER)).toBe(RATE);
+    table.assume(P, 7);
+    expect(table.rateBytesPerS[P]).toBe(RATE);
   });
 
-  it("is first taken from an interval with losses, whether it was busy or not", () => {
+  it("rises when the peer says so twice, at once if it is much higher", () => {
+    const known = queues(Number.POSITIVE_INFINITY);
+    expect(told(known, [RATE, RATE, 1.2 * RATE], FASTER)).toBe(RATE);
+    expect(told(known, [1.2 * RATE], FASTER)).toBeCloseTo(1.05 * RATE, 0);
+    expect(told(known, [3 * RATE, 2.9 * RATE], FASTER)).toBeCloseTo(2.9 * RATE, 0);
+  });
+
+  it("falls only where packets were sent faster, or others wait", () => {
+    const fallen = (isFaster: boolean, heldBytes: number) => {
+      const table = queues(Number.POSITIVE_INFINITY);
+      told(table, [RATE], FASTER);
+      table.heldBytes[P] = heldBytes;
+      return told(table, [RATE / 2, RATE / 2], isFaster);
+    };
+    expect(fallen(!FASTER, 0)).toBe(RATE);
+    expect(fallen(FASTER, 0)).toBe(0.875 * RATE);
+    expect(fallen(!FASTER, 1)).toBe(0.875 * RATE);
+  });
+
+  it("falls more slowly where delays are not as they were thought to be", () => {
     const table = queues(Number.POSITIVE_INFINITY);
-    receive(table, 0, 0, 0);
-    receive(table, 5_000, 10_000, 5_000);
-    table.handleLoss(P, 10_000);
-    expect(receive(table, 100_000, 10_000, 55_000)).toBeCloseTo(50_000 / 0.095, 3);
+    told(table, [RATE], FASTER);
+    for (let us = 0; us < 1e6; us += 10_000) measure(table, us, us % 20_000, 0, table.corrected[P]);
+    expect(told(table, [RATE / 2, RATE / 2], FASTER)).toBeGreaterThan(0.97 * RATE);
   });
 });
 
-describe("a standing queue", () => {
-  /** The queue is `queueUs` long from `fromUs` to `untilUs`; answers since when it stands. */
-  function keep(table: PathQueues, queueUs: number, fromUs: number, untilUs: number): number {
-    for (let us = fromUs; us < untilUs; us += 1000) {
-      const missing = queueUs - table.queueUs(P, us);
-      if (missing > 0) table.handleSent(P, 1, missing, us);
-      if (table.isStanding(P, ENOUGH_US, us)) return us;
-    }
-    return Number.POSITIVE_INFINITY;
-  }
-
-  it("is one that has been there for a while", () => {
-    const sinceUs = keep(queues(), 20_000, 0, 1e6);
-    expect(sinceUs).toBeGreaterThan(10_000);
-    expect(sinceUs).toBeLessThan(100_000);
-    expect(keep(queues(), 4_000, 0, 10e6)).toBe(Number.POSITIVE_INFINITY);
-  });
-
-  it("is not one of a burst now and then", () => {
+describe("what waits here", () => {
+  it("comes before a packet, and is no part of the queue", () => {
     const table = queues();
-    for (let us = 0; us < 5e6; us += 1000) {
-      if (us % 200_000 === 0) table.handleSent(P, 20, 20_000, us);
-      expect(table.isStanding(P, ENOUGH_US, us)).toBe(false);
-    }
-  });
-
-  it("stands no more only when there has been next to nothing to do for a while", () => {
-    const table = queues();
-    let us = keep(table, 20_000, 0, 1e6);
-    // What would not have made it a standing one is enough for it to stay one.
-    for (const end = us + 5e6; us < end; us += 1000) {
-      const missing = 2_000 - table.queueUs(P, us);
-      if (missing > 0) table.handleSent(P, 1, missing, us);
-      expect(table.isStanding(P, ENOUGH_US, us)).toBe(true);
-    }
-    expect(table.isStanding(P, ENOUGH_US, us + 30_000)).toBe(true);
-    for (let k = 1; k < 1000; k++) table.isStanding(P, ENOUGH_US, us + 30_000 + k * 1000);
-    expect(table.isStanding(P, ENOUGH_US, us + 1_100_000)).toBe(false);
-    expect(keep(table, 4_000, us + 1_200_000, us + 5e6)).toBe(Number.POSITIVE_INFINITY);
-  });
-
-  it("is that of a path whose full queue loses packets, at once", () => {
-    const table = queues();
-    showFloor(table);
-    table.handleDelay(P, FLOOR_US + 50_000, 0, 0, 50_000, 0);
-    table.handleSent(P, 10, 50_000, 0);
-    expect(table.isStanding(P, ENOUGH_US, 5_000)).toBe(false);
-    expect(table.handleLoss(P, 50_000)).toBe(true);
-    expect(table.isStanding(P, ENOUGH_US, 5_000)).toBe(true);
+    table.handleSent(P, 10, 10_000, 0);
+    table.heldBytes[P] = 5_000;
+    expect(table.queueUs(P, 4_000)).toBe(6_000);
+    expect(table.waitUs(P, 4_000)).toBe(11_000);
+    expect(table.waitUs(P, 50_000)).toBe(5_000);
+    expect(table.emptiesUs(P)).toBe(10_000);
   });
 });
 
@@ -324,7 +267,7 @@ describe("losses", () => {
   it("are those of a full queue where only long ones lose packets", () => {
     const table = queues();
     expect(lose(table, 300, (queueUs) => (queueUs > 43_000 ? 0.5 : 0))).toBe(1);
-    expect(table.lossUs[P]).toBeGreaterThan(43_000);
+    expect(table.lossUs[P]).toBeGreaterThan(40_000);
     expect(table.lossUs[P]).toBeLessThanOrEqual(45_000);
   });
 

@@ -29,7 +29,7 @@ describe("a line for logs", () => {
     const shown = addresses.slice(0, 8).map(([address, port]) => `${address}:${port}`);
     expect(print(encodeBody([{ addresses }]))).toBe(`addresses ${shown.join(" ")} and 92 more`);
     const many = Array.from({ length: 400 }, () => ({
-      received: { path: 1, packets: 1, bytes: "1", lost: 0, highest: 1 },
+      received: { path: 1, packets: 1, bytes: "1", lost: 0, highest: 1, carries: 1 },
     }));
     const line = print(encodeBody(many));
     expect(line).toMatch(/, and 392 more$/);
@@ -40,6 +40,15 @@ describe("a line for logs", () => {
     expect(print(encodeBody([{ nack: { path: 3, ranges: [] } }, { addresses: [] }]))).toBe(
       "missing of 3: none, addresses none",
     );
+  });
+
+  it("says what a path carries, and whether a queue grew", () => {
+    const carrying = (carries: number) =>
+      print(encodeBody([{ received: { path: 1, packets: 2, bytes: "3", lost: 4, highest: 5, carries } }]));
+    const head = "received of 1: 2 packets, 3 bytes, 4 lost, to 5";
+    expect(carrying(0)).toBe(`${head}, carries 0 bytes/ms`);
+    expect(carrying(0x7fff_ffff)).toBe(`${head}, carries 2147483647 bytes/ms`);
+    expect(carrying(0x8000_0001)).toBe(`${head}, carries 1 bytes/ms, a queue grew`);
   });
 
   it("says of an unknown refusal which it is", () => {

@@ -1,0 +1,73 @@
+import type { PathSlot } from "../base/ids.ts";
+import type { PathQueues } from "./path-queues.ts";
+
+/** As much may wait in front of a path as takes so long, or as many bytes where that is less, but so long at least … */
+const OPEN_US = 5_000;
+const OPEN_BYTES = 64_000;
+const OPEN_MIN_US = 1_500;
+/** … but no more than this part of what it holds before it loses packets; it is tried whether that has become more. */
+const FULL_PART = 0.6;
+const TRIED_AGAIN_US = 60_000_000;
+/** With what is about to leave it may be this part. */
+const FULL_WITH_PART = 0.8;
+/** However large the packet is, it may leave when no more is left. */
+const NEARLY_EMPTY_US = 1_000;
+
+/**
+ * When packets may leave by a path. What is more than keeps the path busy would only wait somewhere on the way, for
+ * a queue that is longer there, or lose packets; it waits here instead (router/waiting.ts). Where a queue is as long
+ * because of others' packets, ours still leave as fast as the path has carried them.
+ */
+export class PathGates {
+  private readonly queues: PathQueues;
+  // By path slot: when what has left will have gone through at the path's rate, since when it has lost none because it
+  // was full, and when something left last.
+  private readonly paceUs: Float64Array;
+  private readonly fullUs: Float64Array;
+  private readonly sentUs: Float64Array;
+
+  constructor(capacity: number, queues: PathQueues) {
+    this.queues = queues;
+    this.paceUs = new Float64Array(capacity);
+    this.fullUs = new Float64Array(capacity);
+    this.sentUs = new Float64Array(capacity);
+  }
+
+  reset(slot: PathSlot): void {
+    this.paceUs[slot] = 0;
+    this.fullUs[slot] = 0;
+    this.sentUs[slot] = 0;
+  }
+
+  handleSent(slot: PathSlot, bytes: number, nowUs: number): void {
+    const lastsUs = (bytes * 1e6) / this.queues.rateBytesPerS[slot]!;
+    this.paceUs[slot] = Math.max(this.paceUs[slot]!, nowUs) + lastsUs;
+    this.sentUs[slot] = nowUs;
+  }
+
+  /** Packets were lost because the path's queue was full. */
+  handleFull(slot: PathSlot, nowUs: number): void {
+    this.fullUs[slot] = nowUs;
+  }
+
+  /** When `bytes` bytes may leave. */
+  opensUs(slot: PathSlot, bytes: number): number {
+    const { queues } = this;
+    const gateUs = this.gateUs(slot);
+    const lossUs = queues.lossUs[slot]!;
+    const lastsUs = (bytes * 1e6) / queues.rateBytesPerS[slot]!;
+    const roomUs = lossUs === 0 ? gateUs : Math.max(FULL_WITH_PART * lossUs - lastsUs, NEARLY_EMPTY_US);
+    return Math.min(queues.emptiesUs(slot) - Math.min(gateUs, roomUs), this.paceUs[slot]!);
+  }
+
+  /** The queue up to which packets leave. */
+  private gateUs(slot: PathSlot): number {
+    const { lossUs, deviationUs, rateBytesPerS } = this.queues;
+    const bytesUs = Math.max((OPEN_BYTES * 1e6) / rateBytesPerS[slot]!, OPEN_MIN_US);
+    const openUs = Math.min(OPEN_US, bytesUs) + deviationUs[slot]!;
+    if (lossUs[slot] === 0) return openUs;
+    const sinceUs = Math.max(this.sentUs[slot]! - this.fullUs[slot]!, 0);
+    const more = 1 + sinceUs / TRIED_AGAIN_US;
+    return Math.min(openUs, Math.max(FULL_PART * lossUs[slot]!, OPEN_MIN_US) * more);
+  }
+}

@@ -24,8 +24,8 @@ const SIGNAL_RTTS = 3;
 
 /**
  * When senders are told to send less. What may be lost on the way is sent again (repair.ts) and what is too much waits
- * here, so TCP would never know: it is told by one packet, lost or marked, of what has waited for too long. The longer
- * it takes, the more senders are told.
+ * here, so they would never know: they are told by one packet, lost or marked, of what has waited for too long. The
+ * longer it takes, the more of them.
  */
 export class Congestion {
   /** Times that a sender was told. */
@@ -51,8 +51,8 @@ export class Congestion {
     this.times = new Float64Array(nodes);
   }
 
-  /** One of WAIT, WAIT_AND_SIGNAL and REFUSE for a packet that has to wait for a path. */
-  judge(node: NodeSlot, session: SessionSlot, path: PathSlot, nowUs: number): number {
+  /** One of WAIT, WAIT_AND_SIGNAL and REFUSE for a packet that has to wait for a path, behind others of its session or not. */
+  judge(node: NodeSlot, session: SessionSlot, path: PathSlot, isBehind: boolean, nowUs: number): number {
     const { queues } = this.paths;
     this.look(node);
     const { rttUs } = this;
@@ -66,6 +66,8 @@ export class Congestion {
     if (lateUs > limitUs + Math.max(rttUs, REFUSED_US)) return REFUSE;
     this.sinceUs[node] = Math.min(this.sinceUs[node]!, nowUs);
     if (nowUs - this.sinceUs[node]! < Math.max(rttUs, LASTING_US)) return WAIT;
+    // Who sends little is not the one to send less.
+    if (!isBehind) return WAIT;
     const epochUs = SIGNAL_RTTS * (rttUs + lateUs);
     if (nowUs - this.nodeUs[node]! < epochUs / Math.sqrt(1 + this.times[node]!)) return WAIT;
     if (!this.maySignal(session, epochUs, nowUs)) return WAIT;

@@ -222,12 +222,12 @@ export class Outbound {
   ): void {
     const { waiting, flow } = this;
     const { congestion, drops } = this.context;
-    const judgement = congestion.judge(node, session, path, nowUs);
+    const judgement = congestion.judge(node, session, path, waiting.hasSession(session), nowUs);
     if (judgement === REFUSE || waiting.isFull) {
       drops.count(DROP["queue-full"], flow.packetBytes);
       return;
     }
-    if (judgement === WAIT_AND_SIGNAL && flow.protocol === PROTOCOL_TCP) waiting.isToSignal[session] = 1;
+    if (judgement === WAIT_AND_SIGNAL) waiting.isToSignal[session] = 1;
     waiting.add(path, session, at, bytes, this.mark, this.segments * (carriedBytes + TRAILER_BYTES));
   }
 
@@ -237,7 +237,8 @@ export class Outbound {
    */
   private signal(session: SessionSlot): boolean {
     const { context, flow, waiting } = this;
-    const flags = flow.transportBytes > 0 ? context.view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
+    const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
+    const flags = isTcp ? context.view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
     const canMark = (flow.tos & ECN_MASK) !== ECN_NOT_CAPABLE;
     // Without its last segment one of two would be another kind of packet, with lengths of its own.
     const canLose =

@@ -50,7 +50,7 @@ export interface RepairCounters {
  * Repair: what a path loses is sent again on the best path, before TCP notices.
  *
  * The receiver sees a jump in a path's numbers and asks for what is missing. The sender finds it in the history. A loss
- * that shows congestion is TCP's signal to slow down: one packet a round trip and session stays lost, the others are
+ * that shows congestion is TCP's signal to slow down: one packet in a few round trips and session stays lost, the others are
  * repaired, so that TCP reacts once and has nothing else to recover. When a path fails, everything that was sent on
  * it and not reported goes out again on the others, as fast as their queues allow.
  */

@@ -31,18 +31,18 @@ class World {
   }
 
   /** What becomes of a packet when those before it have had to wait for as long for some time. */
-  judgeLasting(path: PathSlot, waitMs: number, { to = A, session = ONE } = {}): number {
+  judgeLasting(path: PathSlot, waitMs: number, { to = A, session = ONE, isBehind = true } = {}): number {
     for (let ms = 0; ms < 400; ms += 10, this.nowUs += 10_000) {
-      const judgement = this.judge(path, waitMs, { to, session });
+      const judgement = this.judge(path, waitMs, { to, session, isBehind });
       if (judgement !== WAIT) return judgement;
     }
     return WAIT;
   }
 
-  judge(path: PathSlot, waitMs: number, { to = A, session = ONE } = {}): number {
+  judge(path: PathSlot, waitMs: number, { to = A, session = ONE, isBehind = true } = {}): number {
     const { heldBytes, rateBytesPerS } = this.paths.queues;
     heldBytes[path] = (waitMs * rateBytesPerS[path]!) / 1000;
-    return this.congestion.judge(to, session, path, this.nowUs);
+    return this.congestion.judge(to, session, path, isBehind, this.nowUs);
   }
 }
 
@@ -72,6 +72,13 @@ describe("the sender of what waits", () => {
     world.paths.queues.deviationUs[path] = 5_000;
     expect(world.judgeLasting(path, 19)).toBe(WAIT);
     expect(world.judgeLasting(path, 21)).toBe(WAIT_AND_SIGNAL);
+  });
+
+  it("is not that of a session that sends so little that none of it waits already", () => {
+    const world = new World();
+    const path = world.add({ floorMs: 20, rttMs: 40, rate: 1 });
+    expect(world.judgeLasting(path, 40, { isBehind: false })).toBe(WAIT);
+    expect(world.judgeLasting(path, 40)).toBe(WAIT_AND_SIGNAL);
   });
 
   it("is one after the other if there are several, ever sooner", () => {

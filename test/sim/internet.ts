@@ -136,7 +136,8 @@ export class SimHost {
     if (this.address.every((byte, i) => packet[DESTINATION + i] === byte)) this.onPacket(packet);
     else if (this.options.forwards && packet[TTL]! > 1) {
       packet[TTL] = packet[TTL]! - 1;
-      this.node.inject(packet);
+      // Not while the device is being written to.
+      this.internet.clock.after(0, () => this.send(packet));
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { PathSlot } from "../base/ids.ts";
+import type { PathDelivery } from "./path-delivery.ts";
 import type { PathQueues } from "./path-queues.ts";
 
 /** As much may wait in front of a path as takes so long, or as many bytes where that is less, but so long at least … */
@@ -10,24 +11,29 @@ const FULL_PART = 0.6;
 const TRIED_AGAIN_US = 60_000_000;
 /** With what is about to leave it may be this part. */
 const FULL_WITH_PART = 0.8;
+/** A path that has carried next to nothing so far may carry more than that. */
+const PACE_MAX_US = 100_000;
 /** However large the packet is, it may leave when no more is left. */
 const NEARLY_EMPTY_US = 1_000;
 
 /**
  * When packets may leave by a path. What is more than keeps the path busy would only wait somewhere on the way, for
  * a queue that is longer there, or lose packets; it waits here instead (router/waiting.ts). Where a queue is as long
- * because of others' packets, ours still leave as fast as the path has carried them.
+ * because of others' packets, or of those that take another path over the same line, ours still leave as fast as the
+ * path has carried them.
  */
 export class PathGates {
   private readonly queues: PathQueues;
-  // By path slot: when what has left will have gone through at the path's rate, since when it has lost none because it
+  private readonly delivery: PathDelivery;
+  // By path slot: when what has left will have gone through at the rate of late, since when it has lost none because it
   // was full, and when something left last.
   private readonly paceUs: Float64Array;
   private readonly fullUs: Float64Array;
   private readonly sentUs: Float64Array;
 
-  constructor(capacity: number, queues: PathQueues) {
+  constructor(capacity: number, queues: PathQueues, delivery: PathDelivery) {
     this.queues = queues;
+    this.delivery = delivery;
     this.paceUs = new Float64Array(capacity);
     this.fullUs = new Float64Array(capacity);
     this.sentUs = new Float64Array(capacity);
@@ -40,8 +46,8 @@ export class PathGates {
   }
 
   handleSent(slot: PathSlot, bytes: number, nowUs: number): void {
-    const lastsUs = (bytes * 1e6) / this.queues.rateBytesPerS[slot]!;
-    this.paceUs[slot] = Math.max(this.paceUs[slot]!, nowUs) + lastsUs;
+    const lastsUs = (bytes * 1e6) / this.delivery.rateBytesPerS[slot]!;
+    this.paceUs[slot] = Math.min(Math.max(this.paceUs[slot]!, nowUs) + lastsUs, nowUs + PACE_MAX_US);
     this.sentUs[slot] = nowUs;
   }
 
@@ -50,9 +56,10 @@ export class PathGates {
     this.fullUs[slot] = nowUs;
   }
 
-  /** When `bytes` bytes may leave. */
+  /** When `bytes` bytes may leave; at any time as long as it is not known what the path carries. */
   opensUs(slot: PathSlot, bytes: number): number {
     const { queues } = this;
+    if (queues.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
     const gateUs = this.gateUs(slot);
     const lossUs = queues.lossUs[slot]!;
     const lastsUs = (bytes * 1e6) / queues.rateBytesPerS[slot]!;

@@ -114,7 +114,7 @@ export class Paths {
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);
     this.queues = new PathQueues(capacity);
-    this.gates = new PathGates(capacity, this.queues);
+    this.gates = new PathGates(capacity, this.queues, this.delivery);
     this.limits = new PathLimits(capacity, LINES_MAX * (nodes + 1));
     this.node = new Int32Array(capacity);
     this.id = new Uint8Array(capacity);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PathSlot } from "../../../../src/core/base/ids.ts";
+import { PathDelivery } from "../../../../src/core/tables/path-delivery.ts";
 import { PathGates } from "../../../../src/core/tables/path-gates.ts";
 import { PathQueues } from "../../../../src/core/tables/path-queues.ts";
 
@@ -8,7 +9,8 @@ const P = 0 as PathSlot;
 /** A path that carries a byte in a µs unless `rateBytesPerS` says otherwise. */
 class World {
   readonly queues = new PathQueues(1);
-  readonly gates = new PathGates(1, this.queues);
+  readonly delivery = new PathDelivery(1);
+  readonly gates = new PathGates(1, this.queues, this.delivery);
   nowUs = 1e6;
 
   constructor(rateBytesPerS = 1e6) {
@@ -84,12 +86,12 @@ describe("a path", () => {
   });
 
   it("still takes what it has carried where others' packets make the queue", () => {
-    const world = new World();
+    const world = new World(2e6);
+    world.delivery.rateBytesPerS[P] = 1e6;
     let sent = 0;
     for (const endUs = world.nowUs + 1e6; world.nowUs < endUs; world.nowUs += 100) {
       // All the time a queue of 50 ms is measured.
-      if (world.nowUs % 10_000 === 0)
-        world.queues.handleDelay(P, 50_000, world.nowUs, 50_000, world.queues.corrected[P]!);
+      if (world.nowUs % 10_000 === 0) world.queues.handleDelay(P, 50_000, world.nowUs, Number.NaN, 0);
       if (world.waitUs() > 0) continue;
       world.send(1_000);
       sent += 1_000;

@@ -1,5 +1,6 @@
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import type { Paths } from "../tables/paths.ts";
+import { Cover } from "./cover.ts";
 import type { PathChoice } from "./modes.ts";
 import { NodeWeights } from "./node-weights.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -41,7 +42,7 @@ export class EarliestArrival implements Scheduler {
 
   constructor(paths: Paths) {
     this.paths = paths;
-    this.byNode = new NodeWeights(paths, WEIGHT_TOTAL);
+    this.byNode = new NodeWeights(paths, WEIGHT_TOTAL, new Cover(paths));
     this.sentPackets = new Float64Array(paths.node.length);
     this.busy = new Int32Array(paths.version.length);
     this.isBusy = new Uint8Array(paths.version.length);

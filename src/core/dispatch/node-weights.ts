@@ -1,23 +1,26 @@
 import type { NodeSlot } from "../base/ids.ts";
 import type { Paths } from "../tables/paths.ts";
+import type { Cover } from "./cover.ts";
 
 const NO_WEIGHTS = new Float64Array(0);
 
 /**
- * A weight for each path of each node, by its place in the node's list; 0 for those that are not eligible. A path that
- * becomes eligible starts with its even part of `startTotal`.
+ * A weight for each path of each node, by its place in the node's list; 0 for those that are not eligible, or that a
+ * cover leaves out. A path that becomes eligible starts with its even part of `startTotal`.
  */
 export class NodeWeights {
   private readonly paths: Paths;
   private readonly startTotal: number;
+  private readonly cover: Cover | undefined;
   private readonly byNode: Float64Array[];
   /** The version of the list that the weights are for. */
   private readonly version: Uint32Array;
 
-  constructor(paths: Paths, startTotal: number) {
+  constructor(paths: Paths, startTotal: number, cover?: Cover) {
     const nodes = paths.version.length;
     this.paths = paths;
     this.startTotal = startTotal;
+    this.cover = cover;
     this.byNode = new Array(nodes).fill(NO_WEIGHTS);
     this.version = new Uint32Array(nodes);
   }
@@ -31,13 +34,16 @@ export class NodeWeights {
   private relist(node: NodeSlot): void {
     const { paths } = this;
     const count = paths.count(node);
-    let eligible = 0;
-    for (let i = 0; i < count; i++) if (paths.isEligible(paths.at(node, i))) eligible++;
+    const isChosen = this.cover?.choose(node);
+    const isUsed = (place: number) =>
+      isChosen === undefined ? paths.isEligible(paths.at(node, place)) : isChosen[place] === 1;
+    let used = 0;
+    for (let i = 0; i < count; i++) if (isUsed(i)) used++;
     const weights = new Float64Array(count);
     for (let i = 0; i < count; i++) {
       const slot = paths.at(node, i);
-      if (!paths.isEligible(slot)) paths.weight[slot] = 0;
-      else if (paths.weight[slot] === 0) paths.weight[slot] = this.startTotal / eligible;
+      if (!isUsed(i)) paths.weight[slot] = 0;
+      else if (paths.weight[slot] === 0) paths.weight[slot] = this.startTotal / used;
       weights[i] = paths.weight[slot]!;
     }
     this.byNode[node] = weights;

@@ -29,9 +29,18 @@ export function pathWhy(router: Router, path: PathSlot, nowMs: number): string |
     if (bits & POLICY_METERED) return `metered, and the others keep up${whose(POLICY_METERED)}`;
     return "others are better";
   }
+  if (paths.weight[path] === 0 && hasWeights(router, path)) return "others lead over the same lines";
   const rate = paths.limits.rateOf(path);
   if (!Number.isFinite(rate)) return undefined;
   return `held to ${((rate * 8) / BITS_PER_MBIT).toPrecision(3)} Mbit/s`;
+}
+
+/** Whether something has been shared out among the node's paths. */
+function hasWeights({ paths }: Router, path: PathSlot): boolean {
+  const node = paths.nodeOf(path);
+  for (let place = 0; place < paths.count(node); place++)
+    if (paths.weight[paths.at(node, place)]! > 0) return true;
+  return false;
 }
 
 function seconds(ms: number): string {

@@ -27,7 +27,8 @@ export class Cover {
     }
     order.sort(this.byRoundTrip);
     // First those of which both ends are new, so that two times two lines are two paths and not three.
-    for (const path of order) if (this.uses(node, path, true) + this.uses(node, path, false) === 0) this.add(path);
+    for (const path of order)
+      if (this.uses(node, path, true) + this.uses(node, path, false) === 0) this.add(path);
     for (const path of order) {
       if (this.uses(node, path, true) > 0 && this.uses(node, path, false) > 0) continue;
       this.add(this.leastUsed(node, path));

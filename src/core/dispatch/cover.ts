@@ -64,10 +64,7 @@ export class Cover {
   private isSameEnd(a: PathSlot, b: PathSlot, isOwn: boolean): boolean {
     const { paths } = this;
     if (isOwn) return paths.devices[a] === paths.devices[b];
-    if (paths.port(a) !== paths.port(b)) return false;
-    const [atA, atB] = [paths.remoteAt(a), paths.remoteAt(b)];
-    for (let i = 0; i < 4; i++) if (paths.remotes[atA + i] !== paths.remotes[atB + i]) return false;
-    return true;
+    return paths.port(a) === paths.port(b) && paths.hasSameRemote(a, b);
   }
 
   private roundTripUs(path: PathSlot): number {

@@ -3,7 +3,7 @@ import type { Paths } from "../tables/paths.ts";
 import { Cover } from "./cover.ts";
 import type { PathChoice } from "./modes.ts";
 import { NodeWeights } from "./node-weights.ts";
-import type { Scheduler } from "./scheduler.ts";
+import { type Scheduler, SMALL_BYTES } from "./scheduler.ts";
 
 /** Weights say what part of a node's packets each path got of late; they add up to this. */
 const WEIGHT_TOTAL = 1000;
@@ -14,8 +14,6 @@ const SMOOTHING = 0.25;
 const LEAVING_PART = 0.9;
 /** A path of unknown rate is thought to carry this part of what the fastest one does, until it shows. */
 const UNKNOWN_PART = 0.5;
-/** What is no larger goes where it arrives first, also while the paths are filled evenly. */
-const SMALL_BYTES = 300;
 
 /**
  * Sends packets where they arrive first, by the queues that PathQueues predicts and by what waits here.
@@ -105,13 +103,12 @@ export class EarliestArrival implements Scheduler {
       const floorUs = queues.floorUs[path]!;
       // Where no delay is known yet, a heartbeat will tell it soon.
       if (Number.isNaN(floorUs)) continue;
-      const queueUs = queues.waitUs(path, nowUs);
       if (floorUs < fastestUs) {
         fastest = path;
         fastestUs = floorUs;
       }
       const lastsUs = (bytes * 1e6) / queues.rateBytesPerS[path]!;
-      const arrivalUs = floorUs + queueUs + lastsUs;
+      const arrivalUs = floorUs + queues.waitUs(path, nowUs) + lastsUs;
       if (arrivalUs < firstUs) {
         first = path;
         firstUs = arrivalUs;
@@ -152,12 +149,12 @@ export class EarliestArrival implements Scheduler {
     return best as PathSlot;
   }
 
-  private beginEven(node: NodeSlot, standing: PathSlot): void {
+  private beginEven(node: NodeSlot, fastest: PathSlot): void {
     const { paths } = this;
     const { queues } = paths;
     this.isEven[node] = 1;
     for (let place = 0; place < paths.count(node); place++)
-      queues.assume(paths.at(node, place), UNKNOWN_PART * queues.rateBytesPerS[standing]!);
+      queues.assume(paths.at(node, place), UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
   }
 
   /** Ends the even filling of a node's paths when its fastest one could carry everything. */

@@ -219,17 +219,9 @@ export class Modes {
     for (let i = 0; i < choice.copyCount; i++) {
       const taken = choice.copies[i]! as PathSlot;
       if (paths.socket[taken] === paths.socket[slot]) shared++;
-      if (this.hasSameRemote(taken, slot)) shared++;
+      if (paths.hasSameRemote(taken, slot)) shared++;
     }
     return shared;
-  }
-
-  private hasSameRemote(a: PathSlot, b: PathSlot): boolean {
-    const { remotes } = this.paths;
-    const atA = this.paths.remoteAt(a);
-    const atB = this.paths.remoteAt(b);
-    for (let i = 0; i < 4; i++) if (remotes[atA + i] !== remotes[atB + i]) return false;
-    return true;
   }
 
   /** For comparison with other paths of the node. */

@@ -1,6 +1,9 @@
 import type { NodeSlot, PathSlot } from "../base/ids.ts";
 import type { PathChoice } from "./modes.ts";
 
+/** A packet that is no larger keeps no path busy: it goes where it arrives first, and past larger ones. */
+export const SMALL_BYTES = 300;
+
 /** Decides how a node's packets are shared out among its paths, from what the path table knows of them. */
 export interface Scheduler {
   /** Whether packets may wait for the paths that it chooses: it counts on their queues being short. */

@@ -13,6 +13,7 @@ import {
   VNET_HEADER_BYTES,
   VNET_NEEDS_CHECKSUM,
 } from "../batch/layout.ts";
+import { SMALL_BYTES } from "../dispatch/scheduler.ts";
 import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
 import { foldSum, sumBytes, transportChecksumHolds } from "../wire/checksum.ts";
 import {
@@ -40,9 +41,6 @@ import { Waiting } from "./waiting.ts";
 
 /** These stand in the last segment of a super-packet only, CWR in the first. */
 const TCP_LAST_ONLY = TCP_FIN | TCP_PSH;
-
-/** What is no larger does not wait for its path, unless others of its session do. */
-const SMALL_BYTES = 300;
 
 /** Senders of packets that are too big are told no more often. */
 const REFUSAL_MS = 1;
@@ -160,8 +158,9 @@ export class Outbound {
     let path = waitedFor;
     if (path === NONE || context.paths.nodeOf(path) !== node) {
       path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
-      if (path !== NONE && this.mustWait(path, session, carriedBytes, nowUs)) {
-        this.wait(at, bytes, node, session, path, carriedBytes, nowUs);
+      const leavingBytes = this.segments * (carriedBytes + TRAILER_BYTES);
+      if (path !== NONE && this.mustWait(path, session, carriedBytes, leavingBytes, nowUs)) {
+        this.wait(at, bytes, node, session, path, leavingBytes, nowUs);
         return;
       }
     } else {
@@ -202,12 +201,18 @@ export class Outbound {
     }
   }
 
-  /** Whether the packet may not leave yet. Small ones, which keep no path busy, need not wait for large ones. */
-  private mustWait(path: PathSlot, session: SessionSlot, carriedBytes: number, nowUs: number): boolean {
+  /** Whether the packet may not leave yet. Small ones need not wait, unless others of their session do. */
+  private mustWait(
+    path: PathSlot,
+    session: SessionSlot,
+    carriedBytes: number,
+    leavingBytes: number,
+    nowUs: number,
+  ): boolean {
     const { waiting } = this;
     if (!this.dispatch.mayWait) return false;
-    const bytes = this.segments * (carriedBytes + TRAILER_BYTES);
-    if (!waiting.isWaitedFor(path) && this.context.paths.gates.opensUs(path, bytes) <= nowUs) return false;
+    if (!waiting.isWaitedFor(path) && this.context.paths.gates.opensUs(path, leavingBytes) <= nowUs)
+      return false;
     return carriedBytes > SMALL_BYTES || waiting.hasSession(session);
   }
 
@@ -217,7 +222,7 @@ export class Outbound {
     node: NodeSlot,
     session: SessionSlot,
     path: PathSlot,
-    carriedBytes: number,
+    leavingBytes: number,
     nowUs: number,
   ): void {
     const { waiting, flow } = this;
@@ -228,7 +233,7 @@ export class Outbound {
       return;
     }
     if (judgement === WAIT_AND_SIGNAL) waiting.isToSignal[session] = 1;
-    waiting.add(path, session, at, bytes, this.mark, this.segments * (carriedBytes + TRAILER_BYTES));
+    waiting.add(path, session, at, bytes, this.mark, leavingBytes);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { ADDRESS_OBSERVED } from "../tables/node-addresses.ts";
-import { addressText } from "../wire/address.ts";
+import { addressText, isSameAddress } from "../wire/address.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { type ControlBlock, FLAG_SEQUENCED, KIND_PROBE } from "../wire/control-block.ts";
 import { FIELD_TOKEN } from "../wire/control-body.ts";
@@ -164,8 +164,5 @@ export class PathMoves {
 }
 
 function isAt(challenge: Challenge, from: Int32Array, fromAt: number, port: number): boolean {
-  const { words } = challenge;
-  if (challenge.port !== port) return false;
-  for (let i = 0; i < 4; i++) if (words[i] !== from[fromAt + i]) return false;
-  return true;
+  return challenge.port === port && isSameAddress(challenge.words, 0, from, fromAt);
 }

@@ -3,7 +3,7 @@ import type { Prefix } from "../dispatch/rule-spec.ts";
 import { ADDRESS_ADVERTISED } from "../tables/node-addresses.ts";
 import type { Nodes } from "../tables/nodes.ts";
 import { type Paths, USE_NO } from "../tables/paths.ts";
-import { isMappedIpv4 } from "../wire/address.ts";
+import { isMappedIpv4, isSameAddress } from "../wire/address.ts";
 
 /** Real addresses of one node: more are not carried. */
 const ADDRESSES_MAX = 16;
@@ -71,7 +71,7 @@ export class RealAddresses {
     const node = paths.nodeOf(path);
     const { remotes } = this.of(node);
     const at = paths.remoteAt(path);
-    if (remotes.some((words) => isSameAt(words, paths.remotes, at))) return;
+    if (remotes.some((words) => isSameAddress(words, 0, paths.remotes, at))) return;
     if (remotes.length === ADDRESSES_MAX) remotes.shift();
     remotes.push(paths.remotes.slice(at, at + 4));
     this.changes++;
@@ -81,13 +81,13 @@ export class RealAddresses {
   /** The answer to a probe on a path says where that seemed to come from. */
   noteObserved(path: PathSlot, observed: Int32Array): void {
     const { locals } = this.of(this.paths.nodeOf(path));
-    const own = locals.find(({ address }) => isSameAt(address, this.paths.locals, 4 * path));
+    const own = locals.find(({ address }) => isSameAddress(address, 0, this.paths.locals, 4 * path));
     if (own === undefined) {
       if (locals.length === ADDRESSES_MAX) locals.shift();
       const address = this.paths.locals.slice(4 * path, 4 * path + 4);
       locals.push({ address, seenAs: observed.slice(), isTaken: false });
     } else {
-      if (isSameAt(own.seenAs, observed, 0)) return;
+      if (isSameAddress(own.seenAs, 0, observed, 0)) return;
       own.seenAs = observed.slice();
     }
     this.changes++;
@@ -97,7 +97,7 @@ export class RealAddresses {
   noteTaken(path: PathSlot): void {
     const { locals } = this.of(this.paths.nodeOf(path));
     for (const own of locals) {
-      if (own.isTaken || !isSameAt(own.address, this.paths.locals, 4 * path)) continue;
+      if (own.isTaken || !isSameAddress(own.address, 0, this.paths.locals, 4 * path)) continue;
       own.isTaken = true;
       this.changes++;
     }
@@ -116,7 +116,10 @@ export class RealAddresses {
 
   /** Whether an address is one of a node's. */
   has(node: NodeSlot, address: Int32Array, at: number): boolean {
-    return this.isOn && this.byNode.get(node)?.remotes.some((words) => isSameAt(words, address, at)) === true;
+    return (
+      this.isOn &&
+      this.byNode.get(node)?.remotes.some((words) => isSameAddress(words, 0, address, at)) === true
+    );
   }
 
   /** All nodes that have an address: several, where a NAT is in front of them. */
@@ -179,13 +182,8 @@ export class RealAddresses {
     const { addresses } = this.nodes;
     for (let slot = addresses.first(node); slot !== NONE; slot = addresses.after(slot)) {
       if ((addresses.sources[slot]! & ADDRESS_ADVERTISED) === 0) continue;
-      if (isSameAt(words, addresses.words, addresses.wordsAt(slot))) return true;
+      if (isSameAddress(words, 0, addresses.words, addresses.wordsAt(slot))) return true;
     }
     return false;
   }
-}
-
-function isSameAt(one: Int32Array, words: Int32Array, at: number): boolean {
-  for (let i = 0; i < 4; i++) if (one[i] !== words[at + i]) return false;
-  return true;
 }

@@ -19,10 +19,10 @@ export class PathDelivery {
   readonly reports: Uint32Array;
   /** The highest path sequence number that has come in, as int32. */
   readonly highest: Int32Array;
-  /** Lost in all, as int32, and received in all, by the last report. */
+  /** Lost in all, as int32, by the last report. */
   readonly lost: Int32Array;
-  readonly bytes: Float64Array;
   // The last report.
+  private readonly bytes: Float64Array;
   private readonly timestampUs: Int32Array;
   private readonly packets: Int32Array;
 

@@ -2,7 +2,7 @@ import type { HashSeed } from "../base/hash.ts";
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { Slab } from "../base/slab.ts";
 import { WordMap } from "../base/word-map.ts";
-import { isMappedIpv4 } from "../wire/address.ts";
+import { isMappedIpv4, isSameAddress } from "../wire/address.ts";
 import { PATH_NONE, TRAILER_BYTES } from "../wire/control-block.ts";
 import { IPV4_MIN_BYTES } from "../wire/ipv4.ts";
 import { IPV6_BYTES } from "../wire/ipv6.ts";
@@ -383,6 +383,10 @@ export class Paths {
 
   remoteAt(slot: PathSlot): number {
     return slot * KEY_WORDS + 1;
+  }
+
+  hasSameRemote(a: PathSlot, b: PathSlot): boolean {
+    return isSameAddress(this.remotes, this.remoteAt(a), this.remotes, this.remoteAt(b));
   }
 
   port(slot: PathSlot): number {

@@ -10,6 +10,16 @@ export function isMappedIpv4(words: Int32Array, index: number): boolean {
   return words[index] === 0 && words[index + 1] === 0 && words[index + 2] === MAPPED_WORD;
 }
 
+export function isSameAddress(
+  one: Int32Array,
+  index: number,
+  other: Int32Array,
+  otherIndex: number,
+): boolean {
+  for (let i = 0; i < 4; i++) if (one[index + i] !== other[otherIndex + i]) return false;
+  return true;
+}
+
 /** Puts the IPv4 address at `at` into four words. */
 export function readIpv4Address(view: DataView, at: number, into: Int32Array, index: number): void {
   into[index] = 0;

@@ -12,6 +12,7 @@ import {
   SESSION_NONE,
 } from "./control-block.ts";
 import {
+  CARRIES_MASK,
   Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
@@ -126,7 +127,7 @@ function fieldText(reader: BodyReader): string {
     case FIELD_RECEIVED: {
       const { path, packets, bytesHigh, bytesLow, lost, highest, carries } = reader.received(new Received());
       const bytes = (bytesHigh >>> 0) * 2 ** 32 + (bytesLow >>> 0);
-      const carried = `carries ${carries & 0x7fff_ffff} bytes/ms${carries < 0 ? ", a queue grew" : ""}`;
+      const carried = `carries ${carries & CARRIES_MASK} bytes/ms${carries < 0 ? ", a queue grew" : ""}`;
       return `received of ${path}: ${packets >>> 0} packets, ${bytes} bytes, ${lost >>> 0} lost, to ${highest >>> 0}, ${carried}`;
     }
     case FIELD_ECHO: {

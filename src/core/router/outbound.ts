@@ -411,7 +411,7 @@ export class Outbound {
     const queueUs = paths.queues.queueUs(path, nowMs * 1000);
     const bytes = flow.payloadBytes + segments * overhead;
     const sequence = paths.handleSent(path, segments, bytes, nowMs);
-    this.keeper.noteSent(path, bytes, nowMs);
+    this.keeper.noteSent(path, bytes, timestamp, nowMs);
     if ((flags & FLAG_COPY) === 0) {
       this.remember(
         path,

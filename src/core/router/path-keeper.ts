@@ -48,6 +48,12 @@ const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
 const RTT_SLACK = 1.25;
 /** How often what has been sent is looked at for being reported. */
 const WATCH_MS = 20;
+/**
+ * The peer is asked whether it has received what was too little for a report: when it should have told with a heartbeat,
+ * or soon while it sends much, which the little may be the acknowledgments of.
+ */
+const ASK_MS = LATE_BEATS * BEAT_MS;
+const ASK_SOON_MS = 50;
 
 /**
  * Which paths there are to the nodes and whether they work (paper §3.4.1), and heartbeats that keep the measurements
@@ -73,16 +79,20 @@ export class PathKeeper {
   /** When a probe was sent last, and when one was answered. */
   private readonly probedMs: Float64Array;
   private readonly answeredMs: Float64Array;
-  /** Bytes sent and not yet reported, and since when a report is due; Infinity where none is. */
+  /** Bytes sent and not yet reported, and the last one's timestamp. */
   private readonly unreported: Float64Array;
+  private readonly sentStamp: Int32Array;
+  /** Since when there are such, and since when they are enough for a report to be due; Infinity where they are not. */
+  private readonly sinceMs: Float64Array;
   private readonly dueMs: Float64Array;
+  private readonly askedMs: Float64Array;
   // By node.
   private readonly dataMs: Float64Array;
   private readonly activeSinceMs: Float64Array;
   // By path, as the two above.
   private readonly pathDataMs: Float64Array;
   private readonly pathSinceMs: Float64Array;
-  /** Paths that a report is due for. */
+  /** Paths on which something is not reported. */
   private readonly watched: Int32Array;
   private watchedCount = 0;
   private watchMs = Number.POSITIVE_INFINITY;
@@ -97,7 +107,7 @@ export class PathKeeper {
     this.mtu = new MtuSearch(context, sender);
     this.keepAlive = new KeepAlive(context);
     this.reporter = new Reporter(context, sender);
-    this.reporter.onReported = (path) => this.noteReported(path);
+    this.reporter.onReported = (path, timestamp, nowUs) => this.noteReported(path, timestamp, nowUs / 1000);
     this.states = new PathStates(context.paths);
     this.deadlines = new Deadlines(paths);
     this.intervalMs = new Float64Array(paths);
@@ -106,7 +116,10 @@ export class PathKeeper {
     this.probedMs = new Float64Array(paths);
     this.answeredMs = new Float64Array(paths);
     this.unreported = new Float64Array(paths);
+    this.sentStamp = new Int32Array(paths);
+    this.sinceMs = new Float64Array(paths);
     this.dueMs = new Float64Array(paths);
+    this.askedMs = new Float64Array(paths);
     this.dataMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.activeSinceMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.watched = new Int32Array(paths);
@@ -157,20 +170,37 @@ export class PathKeeper {
   }
 
   /** `bytes` bytes of data leave by a path. */
-  noteSent(path: PathSlot, bytes: number, nowMs: number): void {
+  noteSent(path: PathSlot, bytes: number, timestamp: number, nowMs: number): void {
     this.noteData(path, this.context.paths.nodeOf(path), nowMs);
     this.unreported[path] = this.unreported[path]! + bytes;
-    if (this.unreported[path]! < REPORT_BYTES || this.dueMs[path] !== Number.POSITIVE_INFINITY) return;
-    this.dueMs[path] = nowMs;
+    this.sentStamp[path] = timestamp;
+    if (this.unreported[path]! >= REPORT_BYTES && this.dueMs[path] === Number.POSITIVE_INFINITY)
+      this.dueMs[path] = nowMs;
+    if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) return;
+    this.sinceMs[path] = nowMs;
     this.watched[this.watchedCount++] = path;
     if (this.watchMs > nowMs + WATCH_MS) this.watchMs = nowMs + WATCH_MS;
   }
 
-  /** The peer has reported what has come in on a path of ours. */
-  noteReported(path: PathSlot): void {
+  /** The peer has reported what has come in on a path of ours, the last of it with `timestamp`. */
+  private noteReported(path: PathSlot, timestamp: number, nowMs: number): void {
+    if (((this.sentStamp[path]! - timestamp) | 0) <= 0) {
+      this.forgetSent(path);
+      return;
+    }
     this.unreported[path] = 0;
-    if (this.dueMs[path] === Number.POSITIVE_INFINITY) return;
-    this.unwatch(path);
+    this.dueMs[path] = Number.POSITIVE_INFINITY;
+    if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) this.sinceMs[path] = nowMs;
+  }
+
+  /** What was sent on a path until now need not be reported. */
+  private forgetSent(path: PathSlot): void {
+    this.unreported[path] = 0;
+    this.dueMs[path] = Number.POSITIVE_INFINITY;
+    if (this.sinceMs[path] === Number.POSITIVE_INFINITY) return;
+    this.sinceMs[path] = Number.POSITIVE_INFINITY;
+    const index = this.watched.indexOf(path);
+    this.watched[index] = this.watched[--this.watchedCount]!;
   }
 
   /** Data went to a node or came from it: its paths beat fast for a while, those that cost money only if it is by them. */
@@ -246,7 +276,9 @@ export class PathKeeper {
     this.probedMs[path] = Number.NEGATIVE_INFINITY;
     this.answeredMs[path] = Number.NEGATIVE_INFINITY;
     this.unreported[path] = 0;
+    this.sinceMs[path] = Number.POSITIVE_INFINITY;
     this.dueMs[path] = Number.POSITIVE_INFINITY;
+    this.askedMs[path] = Number.NEGATIVE_INFINITY;
     this.deadlines.set(path, nowMs);
     return path;
   }
@@ -326,7 +358,7 @@ export class PathKeeper {
     paths.resetNode(node);
     for (let place = 0; place < paths.count(node); place++) {
       this.reporter.begin(paths.at(node, place));
-      this.noteReported(paths.at(node, place));
+      this.forgetSent(paths.at(node, place));
     }
   }
 
@@ -412,8 +444,11 @@ export class PathKeeper {
       if (hasWorked && !this.isActive(path, nowMs)) this.keepAlive.handleDeath(path);
       paths.setUse(path, USE_YES);
       // What was sent on it while it did not work is no reason to suspect it now.
-      this.noteReported(path);
-    } else if (this.states.of(path) === PATH_READY) return;
+      this.forgetSent(path);
+    } else if (this.states.of(path) === PATH_READY) {
+      if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) this.sinceMs[path] = nowMs;
+      return;
+    }
     this.deadlines.set(path, this.states.of(path) === PATH_READY ? nowMs : nowMs + PROBE_MS);
   }
 
@@ -493,7 +528,7 @@ export class PathKeeper {
   }
 
   private suspect(path: PathSlot, nowMs: number, nowUs: number): void {
-    this.noteReported(path);
+    this.forgetSent(path);
     if (!this.states.handleSilence(path, nowMs)) return;
     this.context.paths.setUse(path, USE_SUSPECT);
     this.intervalMs[path] = PROBE_MS;
@@ -508,16 +543,17 @@ export class PathKeeper {
     const { paths } = this.context;
     for (let i = this.watchedCount - 1; i >= 0; i--) {
       const path = this.watched[i]! as PathSlot;
-      const waitUs = RTT_SLACK * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs);
-      if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitUs / 1000) this.suspect(path, nowMs, nowUs);
+      const waitMs = (RTT_SLACK * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs)) / 1000;
+      const askMs = waitMs + (this.reporter.hasComeMuch(paths.nodeOf(path), nowUs) ? ASK_SOON_MS : ASK_MS);
+      const sinceMs = nowMs - this.sinceMs[path]!;
+      if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitMs || sinceMs > 2 * askMs) {
+        this.suspect(path, nowMs, nowUs);
+      } else if (sinceMs > askMs && nowMs - this.askedMs[path]! > askMs / 3) {
+        this.askedMs[path] = nowMs;
+        this.ask(path, nowUs);
+      }
     }
     this.watchMs = this.watchedCount > 0 ? nowMs + WATCH_MS : Number.POSITIVE_INFINITY;
-  }
-
-  private unwatch(path: PathSlot): void {
-    this.dueMs[path] = Number.POSITIVE_INFINITY;
-    const index = this.watched.indexOf(path);
-    this.watched[index] = this.watched[--this.watchedCount]!;
   }
 
   private probe(path: PathSlot, nowMs: number, nowUs: number): void {
@@ -559,7 +595,7 @@ export class PathKeeper {
     this.deadlines.cancel(path);
     this.moves.forget(path);
     this.mtu.forget(path);
-    this.noteReported(path);
+    this.forgetSent(path);
     this.context.paths.setUse(path, USE_NO);
     this.onDoubt(path, nowMs * 1000);
     this.context.history.forgetPath(path);

@@ -12,6 +12,8 @@ export const REPORT_BYTES = 1024;
 /** And after so long, if that was much: the shorter the time, the shorter the queue that shows how fast a path is. */
 const SOON_US = 8_000;
 const SOON_BYTES = 8192;
+/** For so long after that the node counts as one that sends much. */
+const MUCH_US = 500_000;
 
 /**
  * What the two nodes tell each other of what has arrived: totals, losses and delay of each path. With every heartbeat,
@@ -26,6 +28,8 @@ export class Reporter {
   private readonly reportedUs: Float64Array;
   private readonly reportedBytes: Float64Array;
   private readonly echoedUs: Int32Array;
+  /** By node: when much came last. */
+  private readonly muchUs: Float64Array;
   /** Whether the last report left by the path itself. */
   private readonly wentItself: Uint8Array;
   /** Paths that a report is due for, and when. */
@@ -34,16 +38,17 @@ export class Reporter {
   private readonly isDue: Uint8Array;
   private dueCount = 0;
   private nextUs = Number.POSITIVE_INFINITY;
-  /** The peer has told that something sent since the last report has come in on a path. */
-  onReported: (path: PathSlot) => void = () => {};
+  /** The peer has told that something sent since the last report has come in on a path, the last with `timestamp`. */
+  onReported: (path: PathSlot, timestamp: number, nowUs: number) => void = () => {};
 
   constructor(context: Context, sender: ControlSender) {
-    const { paths } = context.limits;
+    const { paths, nodes } = context.limits;
     this.context = context;
     this.sender = sender;
     this.reportedUs = new Float64Array(paths);
     this.reportedBytes = new Float64Array(paths);
     this.echoedUs = new Int32Array(paths);
+    this.muchUs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.wentItself = new Uint8Array(paths);
     this.due = new Int32Array(paths);
     this.dueUs = new Float64Array(paths);
@@ -60,7 +65,9 @@ export class Reporter {
   noteArrival(path: PathSlot, nowUs: number): void {
     const bytes = this.context.paths.arrivals.bytes[path]! - this.reportedBytes[path]!;
     if (bytes < REPORT_BYTES) return;
-    const dueUs = Math.max(this.reportedUs[path]! + (bytes < SOON_BYTES ? REPORT_US : SOON_US), nowUs);
+    const isMuch = bytes >= SOON_BYTES;
+    if (isMuch) this.muchUs[this.context.paths.nodeOf(path)] = nowUs;
+    const dueUs = Math.max(this.reportedUs[path]! + (isMuch ? SOON_US : REPORT_US), nowUs);
     if (this.isDue[path] === 0) {
       this.isDue[path] = 1;
       this.due[this.dueCount++] = path;
@@ -69,6 +76,11 @@ export class Reporter {
     }
     this.dueUs[path] = dueUs;
     this.nextUs = Math.min(this.nextUs, dueUs);
+  }
+
+  /** Whether much data has come in from a node of late. */
+  hasComeMuch(node: NodeSlot, nowUs: number): boolean {
+    return nowUs - this.muchUs[node]! < MUCH_US;
   }
 
   /**
@@ -153,7 +165,7 @@ export class Reporter {
     const rttUs = sinceUs - echo.heldUs;
     if (rttUs > 0) delays.handleRtt(path, rttUs);
     // The delay in the block is that of the packet whose timestamp this is; a packet tells of its moment once only.
-    if (echo.timestampUs !== this.echoedUs[path]) this.onReported(path);
+    if (echo.timestampUs !== this.echoedUs[path]) this.onReported(path, echo.timestampUs, nowUs);
     if (block.feedbackPath !== id[path] || echo.timestampUs === this.echoedUs[path] || sinceUs < 0) return;
     this.echoedUs[path] = echo.timestampUs;
     const { history } = this.context;

@@ -111,4 +111,31 @@ describe("a path on which data flows", () => {
       }
     }
   });
+
+  it("is suspect when little is sent on it and lost, soon if much comes from the peer", () => {
+    for (const muchComes of [true, false]) {
+      const world = new World([{ delayUs: 10_300 }]);
+      const { a, b } = world.nodes;
+      // As a transfer's acknowledgments, which stop when none of them arrives any more.
+      for (let k = 0; k < 200; k++) {
+        if (muchComes) for (let i = 0; i < 8; i++) b.inject(udpPacket(B, A, new Uint8Array(1100)));
+        if (k % 4 === 0) a.inject(udpPacket(A, B, new Uint8Array(20)));
+        world.nodes.run(STEP_S);
+      }
+      world.cut(true);
+      a.inject(udpPacket(A, B, new Uint8Array(20)));
+      const from = world.nodes.clock.nowUs;
+      while (world.state(0) === PATH_READY && world.nodes.clock.nowUs - from < 5e6) world.nodes.run(STEP_S);
+      expect((world.nodes.clock.nowUs - from) / 1e6).toBeLessThan(muchComes ? 0.25 : 0.45);
+    }
+  });
+
+  it("is not suspected because of losses, however little is sent on it", () => {
+    const world = new World([{ delayUs: 10_300, loss: 0.03 }]);
+    for (let k = 0; k < 600; k++) {
+      world.nodes.a.inject(udpPacket(A, B, new Uint8Array(20)));
+      world.nodes.run(0.01 * (1 + (k % 37)));
+      expect(world.state(0)).toBe(PATH_READY);
+    }
+  });
 });

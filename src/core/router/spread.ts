@@ -14,6 +14,9 @@ const SMOOTHING = 1 / 16;
 const LATE_US = 1_000_000;
 const LATE_MAX_US = 100_000;
 const LATE_MARGIN = 1.2;
+/** Later than this part of the longest round trip, or so much, is what the sender's TCP has sent again. */
+const AGAIN_RTTS = 0.75;
+const AGAIN_MIN_US = 20_000;
 
 /**
  * How far apart the paths of a node are, as seen by the receiver: how long what is missing may still be on the way.
@@ -55,6 +58,7 @@ export class Spread {
 
   /** The sender keeps packets back for one path while later ones leave by another: so much later one has left. */
   noteLate(node: NodeSlot, lateUs: number, nowUs: number): void {
+    if (lateUs > Math.max(AGAIN_RTTS * this.longestRttUs(node, nowUs), AGAIN_MIN_US)) return;
     this.lateUs[node] = Math.max(this.latestUs(node, nowUs), Math.min(lateUs, LATE_MAX_US));
     this.latedUs[node] = nowUs;
   }
@@ -112,5 +116,16 @@ export class Spread {
     }
     if (shortestUs === Number.POSITIVE_INFINITY) return 0;
     return Math.min(REPAIR_RTTS * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
+  }
+
+  /** Of the paths that bring data. */
+  private longestRttUs(node: NodeSlot, nowUs: number): number {
+    const { paths } = this.context;
+    let longestUs = 0;
+    for (let place = 0; place < paths.count(node); place++) {
+      const path = paths.at(node, place);
+      if (nowUs - this.dataUs[path]! <= ACTIVE_US) longestUs = Math.max(longestUs, paths.delays.rttUs[path]!);
+    }
+    return longestUs;
   }
 }

@@ -131,7 +131,8 @@ export class PathArrivals {
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;
     this.newestUs[slot] = nowUs;
-    this.trains.handlePacket(slot, timestampUs, this.delayUs[slot]!, this.bytes[slot]!, nowUs);
+    const { trains, delayUs, bytes, packets, lost } = this;
+    trains.handlePacket(slot, timestampUs, delayUs[slot]!, bytes[slot]!, packets[slot]!, lost[slot]!, nowUs);
   }
 
   /** Puts what the peer is told of the path into `into`, once; its `path` is the caller's. */

@@ -13,6 +13,9 @@ const TRIED_AGAIN_US = 60_000_000;
 const FULL_WITH_PART = 0.8;
 /** A path that has carried next to nothing so far may carry more than that. */
 const PACE_MAX_US = 100_000;
+/** Where delays vary by so much a queue does not show: so many times what is known to be carried is tried. */
+const NOISY_US = 1_500;
+const NOISY_PACE = 1.25;
 /** However large the packet is, it may leave when no more is left. */
 const NEARLY_EMPTY_US = 1_000;
 
@@ -20,7 +23,8 @@ const NEARLY_EMPTY_US = 1_000;
  * When packets may leave by a path. What is more than keeps the path busy would only wait somewhere on the way, for
  * a queue that is longer there, or lose packets; it waits here instead (router/waiting.ts). Where a queue is as long
  * because of others' packets, or of those that take another path over the same line, ours still leave as fast as the
- * path has carried them.
+ * path has carried them. So they do where delays vary by themselves, and a little faster: nothing else would show that
+ * the path carries more.
  */
 export class PathGates {
   private readonly queues: PathQueues;
@@ -46,7 +50,11 @@ export class PathGates {
   }
 
   handleSent(slot: PathSlot, bytes: number, nowUs: number): void {
-    const lastsUs = (bytes * 1e6) / this.delivery.rateBytesPerS[slot]!;
+    const { queues, delivery } = this;
+    const known = queues.rateBytesPerS[slot]!;
+    const delivered = delivery.rateBytesPerS[slot]!;
+    const isNoisy = queues.noiseUs(slot) > NOISY_US && known < Number.POSITIVE_INFINITY;
+    const lastsUs = (bytes * 1e6) / (isNoisy ? Math.max(delivered, NOISY_PACE * known) : delivered);
     this.paceUs[slot] = Math.min(Math.max(this.paceUs[slot]!, nowUs) + lastsUs, nowUs + PACE_MAX_US);
     this.sentUs[slot] = nowUs;
   }
@@ -69,9 +77,10 @@ export class PathGates {
 
   /** The queue up to which packets leave. */
   private gateUs(slot: PathSlot): number {
-    const { lossUs, deviationUs, rateBytesPerS } = this.queues;
+    const { queues } = this;
+    const { lossUs, rateBytesPerS } = queues;
     const bytesUs = Math.max((OPEN_BYTES * 1e6) / rateBytesPerS[slot]!, OPEN_MIN_US);
-    const openUs = Math.min(OPEN_US, bytesUs) + deviationUs[slot]!;
+    const openUs = Math.min(OPEN_US, bytesUs) + queues.noiseUs(slot);
     if (lossUs[slot] === 0) return openUs;
     const sinceUs = Math.max(this.sentUs[slot]! - this.fullUs[slot]!, 0);
     const more = 1 + sinceUs / TRIED_AGAIN_US;

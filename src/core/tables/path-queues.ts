@@ -60,6 +60,8 @@ export class PathQueues {
   readonly heldBytes: Float64Array;
   /** What measurements have made the queue longer by, in all. */
   readonly corrected: Float64Array;
+  /** How far they are above it, less how far below. */
+  private readonly biasUs: Float64Array;
   private readonly queue: Float64Array;
   private readonly updatedUs: Float64Array;
   private readonly oldFloorUs: Float64Array;
@@ -87,6 +89,7 @@ export class PathQueues {
     this.rateBytesPerS = new Float64Array(capacity);
     this.lossUs = new Float64Array(capacity);
     this.deviationUs = new Float64Array(capacity);
+    this.biasUs = new Float64Array(capacity);
     this.heldBytes = new Float64Array(capacity);
     this.corrected = new Float64Array(capacity);
     this.queue = new Float64Array(capacity);
@@ -116,6 +119,7 @@ export class PathQueues {
     this.rateBytesPerS[slot] = Number.POSITIVE_INFINITY;
     this.lossUs[slot] = 0;
     this.deviationUs[slot] = 0;
+    this.biasUs[slot] = 0;
     this.corrected[slot] = 0;
     this.queue[slot] = 0;
     this.updatedUs[slot] = 0;
@@ -156,6 +160,11 @@ export class PathQueues {
     return heldBytes === 0 ? queueUs : queueUs + (heldBytes * 1e6) / this.rateBytesPerS[slot]!;
   }
 
+  /** By how much delays vary, whatever is sent: a wrong rate makes them differ from what was thought in one direction. */
+  noiseUs(slot: PathSlot): number {
+    return Math.max(this.deviationUs[slot]! - Math.abs(this.biasUs[slot]!), 0);
+  }
+
   /** Of a path that has had no queue so far something is to be expected, or it would be given everything. */
   assume(slot: PathSlot, rateBytesPerS: number): void {
     if (this.rateBytesPerS[slot] !== Number.POSITIVE_INFINITY) return;
@@ -186,8 +195,9 @@ export class PathQueues {
     const expected = isKnown ? Math.max(thoughtUs + this.corrected[slot]! - corrected, 0) : left;
     if (isKnown) this.compare(slot, measured, expected, nowUs);
     const error = measured - expected;
-    const deviation = Math.abs(error) - this.deviationUs[slot]!;
-    this.deviationUs[slot] = this.deviationUs[slot]! + DEVIATION_SMOOTHING * deviation;
+    const { deviationUs, biasUs } = this;
+    deviationUs[slot] = deviationUs[slot]! + DEVIATION_SMOOTHING * (Math.abs(error) - deviationUs[slot]!);
+    biasUs[slot] = biasUs[slot]! + DEVIATION_SMOOTHING * (error - biasUs[slot]!);
     const queue = Math.min(Math.max(left + GAIN * error, 0), QUEUE_MAX_US);
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
@@ -236,6 +246,9 @@ export class PathQueues {
     const short = lostShort[slot]! / Math.max(sentShort[slot]!, 1);
     const long = lostLong[slot]! / Math.max(sentLong[slot]!, 1);
     if (long < FULL_TIMES * short + FULL_LOSS) return false;
+    // What came through while it was full is what the path carries.
+    if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY && this.lastRate[slot]! > 0)
+      this.rateBytesPerS[slot] = this.lastRate[slot]!;
     const known = this.lossUs[slot]!;
     const fullUs = Math.max(this.peakUs[slot]!, LOSS_MIN_US);
     this.lossUs[slot] = known === 0 ? fullUs : known + LOSS_SMOOTHING * (fullUs - known);

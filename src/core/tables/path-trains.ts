@@ -11,8 +11,19 @@ const TRAIN_US = 4_000;
 const TRAIN_ENDS_US = 12_000;
 /** Packets that had to queue come evenly: no two so far apart. Others waited for something else. */
 const GAP_PART = 0.25;
-/** They were sent faster than they came if it took this part of the time at most. */
+/**
+ * They were sent faster than they came if it took this part of the time at most, or where delays vary by themselves, this
+ * part: while they become longer, any packets come more slowly than they were sent.
+ */
 const FASTER_PART = 0.8;
+const FASTER_PART_NOISY = 0.5;
+/** They vary if most packets that come so long after the one before take so much longer than the fastest. */
+const SPARSE_US = 5_000;
+const NOISY_US = 1_000;
+/** How much longer half of them take at least, found in steps by this factor. */
+const USUAL_STEP = 1.5;
+const USUAL_MIN_US = 100;
+const USUAL_MAX_US = 50_000;
 
 /**
  * What the peer's paths carry, as whoever receives on them sees it: packets that have had to wait behind each other
@@ -28,7 +39,12 @@ export class PathTrains {
   private readonly beganUs: Float64Array;
   private readonly beganStamp: Int32Array;
   private readonly beganBytes: Float64Array;
+  private readonly beganPackets: Float64Array;
+  private readonly beganLost: Float64Array;
   private readonly lastUs: Float64Array;
+  /** When the last packet came, and how much longer than the fastest those take that come alone, half of them. */
+  private readonly cameUs: Float64Array;
+  private readonly usualUs: Float64Array;
   private readonly longestGapUs: Float64Array;
   /** What is to be told, as it stands in a report. */
   private readonly found: Int32Array;
@@ -40,7 +56,11 @@ export class PathTrains {
     this.beganUs = new Float64Array(capacity).fill(Number.NaN);
     this.beganStamp = new Int32Array(capacity);
     this.beganBytes = new Float64Array(capacity);
+    this.beganPackets = new Float64Array(capacity);
+    this.beganLost = new Float64Array(capacity);
     this.lastUs = new Float64Array(capacity);
+    this.cameUs = new Float64Array(capacity);
+    this.usualUs = new Float64Array(capacity).fill(USUAL_MIN_US);
     this.longestGapUs = new Float64Array(capacity);
     this.found = new Int32Array(capacity);
   }
@@ -49,21 +69,33 @@ export class PathTrains {
     this.floorSinceUs[slot] = Number.NEGATIVE_INFINITY;
     this.beganUs[slot] = Number.NaN;
     this.found[slot] = 0;
+    this.usualUs[slot] = USUAL_MIN_US;
   }
 
   /**
    * A packet that was sent at `stamp` of the peer's clock came in at `nowUs` of ours, `delayUs` later as an int32;
-   * `bytes` have come in on the path in all.
+   * `bytes` and `packets` have come in on the path in all, and `lost` have not.
    */
-  handlePacket(slot: PathSlot, stamp: number, delayUs: number, bytes: number, nowUs: number): void {
+  handlePacket(
+    slot: PathSlot,
+    stamp: number,
+    delayUs: number,
+    bytes: number,
+    packets: number,
+    lost: number,
+    nowUs: number,
+  ): void {
     this.noteFloor(slot, delayUs, nowUs);
-    if (((delayUs - this.floorUs[slot]!) | 0) < WAITED_US) {
+    const waitedUs = (delayUs - this.floorUs[slot]!) | 0;
+    if (nowUs - this.cameUs[slot]! > SPARSE_US) this.noteUsual(slot, waitedUs);
+    this.cameUs[slot] = nowUs;
+    if (waitedUs < WAITED_US) {
       this.beganUs[slot] = Number.NaN;
       return;
     }
     const elapsedUs = nowUs - this.beganUs[slot]!;
     if (Number.isNaN(elapsedUs)) {
-      this.begin(slot, stamp, bytes, nowUs);
+      this.begin(slot, stamp, bytes, packets, lost, nowUs);
       return;
     }
     this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, nowUs - this.lastUs[slot]!);
@@ -71,12 +103,17 @@ export class PathTrains {
     const trainBytes = bytes - this.beganBytes[slot]!;
     if (elapsedUs < TRAIN_US || trainBytes < TRAIN_BYTES) return;
     if (this.longestGapUs[slot]! < GAP_PART * elapsedUs) {
+      const part = this.usualUs[slot]! < NOISY_US ? FASTER_PART : FASTER_PART_NOISY;
       const sentUs = (stamp - this.beganStamp[slot]!) | 0;
-      const bytesPerMs = Math.min((trainBytes * 1000) / elapsedUs, CARRIES_MASK);
-      this.found[slot] = bytesPerMs | (sentUs < FASTER_PART * elapsedUs ? CARRIES_FASTER : 0);
+      // Where a queue is full, what comes takes as long as it took to send it with what is lost.
+      const came = packets - this.beganPackets[slot]!;
+      const camePart = came / (came + Math.max(lost - this.beganLost[slot]!, 0));
+      // Faster than they were sent they come only if something on the way stood still before.
+      const bytesPerMs = Math.min((trainBytes * 1000) / Math.max(elapsedUs, sentUs), CARRIES_MASK);
+      this.found[slot] = bytesPerMs | (sentUs * camePart < part * elapsedUs ? CARRIES_FASTER : 0);
       if (elapsedUs < TRAIN_ENDS_US) return;
     }
-    this.begin(slot, stamp, bytes, nowUs);
+    this.begin(slot, stamp, bytes, packets, lost, nowUs);
   }
 
   /** What has been found since this was asked last, as RECEIVED has it; 0 where nothing was. */
@@ -86,12 +123,27 @@ export class PathTrains {
     return found;
   }
 
-  private begin(slot: PathSlot, stamp: number, bytes: number, nowUs: number): void {
+  private begin(
+    slot: PathSlot,
+    stamp: number,
+    bytes: number,
+    packets: number,
+    lost: number,
+    nowUs: number,
+  ): void {
     this.beganUs[slot] = nowUs;
     this.beganStamp[slot] = stamp;
     this.beganBytes[slot] = bytes;
+    this.beganPackets[slot] = packets;
+    this.beganLost[slot] = lost;
     this.lastUs[slot] = nowUs;
     this.longestGapUs[slot] = 0;
+  }
+
+  private noteUsual(slot: PathSlot, waitedUs: number): void {
+    const known = this.usualUs[slot]!;
+    const next = waitedUs > known ? known * USUAL_STEP : known / USUAL_STEP;
+    this.usualUs[slot] = Math.min(Math.max(next, USUAL_MIN_US), USUAL_MAX_US);
   }
 
   private noteFloor(slot: PathSlot, delayUs: number, nowUs: number): void {

@@ -53,7 +53,15 @@ function run({ rateBytesPerS, oneWayUs, offsetUs, load, burst, seed }: LineSpec)
       while (onTheWay.length > 0 && onTheWay[0]!.arrivedUs <= reportUs) {
         newest = onTheWay.shift()!;
         const { sentUs, arrivedUs } = newest;
-        trains.handlePacket(P, sentUs | 0, (arrivedUs - sentUs + offsetUs) | 0, newest.total, arrivedUs);
+        trains.handlePacket(
+          P,
+          sentUs | 0,
+          (arrivedUs - sentUs + offsetUs) | 0,
+          newest.total,
+          newest.total / BYTES,
+          0,
+          arrivedUs,
+        );
       }
       if (newest !== undefined)
         reports.push({ atUs: reportUs + oneWayUs, packet: newest, carries: trains.take(P) });

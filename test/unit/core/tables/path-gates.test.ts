@@ -63,11 +63,42 @@ describe("a path", () => {
     expect(world.waitUs(1e6)).toBe(0);
   });
 
-  it("takes more where delays vary", () => {
-    const world = new World();
-    world.queues.deviationUs[P] = 4_000;
-    world.send(10_000);
-    expect(world.waitUs()).toBe(1_000);
+  /** Measurements around a queue of 20 ms that is expected: `offUs` is how far they are off by turns. */
+  function measure(world: World, offUs: readonly number[]): void {
+    for (let k = 0; k < 100; k++) {
+      world.nowUs += 100_000;
+      const measuredUs = 20_000 + offUs[k % offUs.length]!;
+      world.queues.handleDelay(P, measuredUs, world.nowUs, 20_000, world.queues.corrected[P]!);
+    }
+    world.nowUs += 1e6;
+  }
+
+  it("takes more where delays vary, but not where they are all longer than was thought", () => {
+    const gateUs = (offUs: readonly number[]) => {
+      const world = new World();
+      measure(world, offUs);
+      world.send(100_000);
+      // What has been carried is no reason to open here.
+      world.gates.handleSent(P, 1e9, world.nowUs);
+      return 100_000 - world.waitUs();
+    };
+    expect(gateUs([0])).toBeCloseTo(5_000, 0);
+    expect(gateUs([-4_000, 4_000])).toBeCloseTo(9_000, -3);
+    expect(gateUs([4_000])).toBeCloseTo(5_000, -1);
+  });
+
+  it("is tried with more than what it is known to carry where delays vary", () => {
+    const paced = (offUs: readonly number[]) => {
+      const world = new World();
+      world.delivery.rateBytesPerS[P] = 0.5e6;
+      measure(world, offUs);
+      // A queue of a minute seems to be there.
+      world.queues.handleSent(P, 1, 60e6, world.nowUs);
+      world.gates.handleSent(P, 10_000, world.nowUs);
+      return 10_000 / world.waitUs();
+    };
+    expect(paced([0])).toBeCloseTo(0.5, 3);
+    expect(paced([-4_000, 4_000])).toBeCloseTo(1.25, 3);
   });
 
   it("is kept from being so full that it loses packets, and may turn out to hold more after minutes", () => {

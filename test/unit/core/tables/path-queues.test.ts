@@ -271,6 +271,16 @@ describe("losses", () => {
     expect(table.lossUs[P]).toBeLessThanOrEqual(45_000);
   });
 
+  it("show what the path carries where that is not known yet: as much as came through", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    table.handleRate(P, 0.7e6, false);
+    expect(table.rateBytesPerS[P]).toBe(Number.POSITIVE_INFINITY);
+    measure(table, 0, 0);
+    for (let k = 1; k <= 20; k++) measure(table, k * 10_000, 40_000);
+    expect(table.handleLoss(P, 40_000)).toBe(true);
+    expect(table.rateBytesPerS[P]).toBe(0.7e6);
+  });
+
   it("are not where short ones lose as many", () => {
     for (const loss of [0.01, 0.05, 0.2])
       for (const seed of [1, 2, 3]) expect(lose(queues(), 1000, () => loss, seed)).toBeLessThan(0.05);

@@ -12,8 +12,11 @@ const FLOOR_US = 2 ** 31 - 5_000;
 class Line {
   readonly trains = new PathTrains(1);
   nowUs = 0;
+  holdsUs = Number.POSITIVE_INFINITY;
   private freeUs = 0;
   private bytes = 0;
+  private packets = 0;
+  private lost = 0;
   private readonly packetUs: number;
 
   constructor(bytesPerMs: number) {
@@ -22,14 +25,20 @@ class Line {
     this.nowUs += 100_000;
   }
 
-  /** Packets, one each `everyUs`; each is delayed by `extra` of its number more. */
+  /** Packets, one each `everyUs`; each is delayed by `extra` of its number more, or lost where there is no room. */
   send(packets: number, everyUs: number, extraUs: (k: number) => number = () => 0): this {
     for (let k = 0; k < packets; k++) {
+      if (this.freeUs - this.nowUs > this.holdsUs) {
+        this.lost++;
+        this.nowUs += everyUs;
+        continue;
+      }
       this.freeUs = Math.max(this.freeUs, this.nowUs) + this.packetUs;
       this.bytes += BYTES;
+      this.packets++;
       const arrivedUs = this.freeUs + extraUs(k);
       const delayUs = (arrivedUs - this.nowUs + FLOOR_US) | 0;
-      this.trains.handlePacket(P, this.nowUs | 0, delayUs, this.bytes, arrivedUs);
+      this.trains.handlePacket(P, this.nowUs | 0, delayUs, this.bytes, this.packets, this.lost, arrivedUs);
       this.nowUs += everyUs;
     }
     return this;
@@ -77,5 +86,40 @@ describe("packets that had to wait behind each other", () => {
     expect(line.found?.bytesPerMs).toBe(5_000);
     line.trains.reset(P);
     expect(line.found).toBeUndefined();
+  });
+
+  it("show it where most of them are lost, because the queue is full", () => {
+    const line = new Line(5_000);
+    line.holdsUs = 2_000;
+    line.send(30, 1);
+    line.trains.take(P);
+    expect(line.send(300, 50).found).toEqual({ bytesPerMs: expect.closeTo(5_000, -2), isFaster: true });
+  });
+
+  it("show no more than was sent: they come faster after something stood still", () => {
+    const line = new Line(50_000);
+    // All but the first wait for what takes 20 ms, less and less.
+    line.send(200, 200, (k) => Math.max(20_000 - 100 * k, 1_000));
+    expect(line.found).toEqual({ bytesPerMs: expect.closeTo(5_000, -2), isFaster: false });
+  });
+
+  it("do not seem to be sent faster because delays happen to grow, where they are known to vary", () => {
+    const growing = (line: Line) => line.send(40, 200, (k) => 1_000 + 100 * k).found?.isFaster;
+    expect(growing(new Line(50_000))).toBe(true);
+    const noisy = new Line(50_000);
+    for (let k = 0; k < 20; k++) {
+      noisy.send(1, 1, () => 500 * (k % 9));
+      noisy.nowUs += 20_000;
+    }
+    noisy.trains.take(P);
+    expect(growing(noisy)).toBe(false);
+    // What is sent at twice the rate of the path at least shows all the same.
+    const full = new Line(5_000);
+    for (let k = 0; k < 20; k++) {
+      full.send(1, 1, () => 500 * (k % 9));
+      full.nowUs += 20_000;
+    }
+    full.trains.take(P);
+    expect(full.send(60, 80).found?.isFaster).toBe(true);
   });
 });

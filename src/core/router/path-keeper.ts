@@ -19,7 +19,8 @@ import { KeepAlive } from "./keep-alive.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import { PathMoves } from "./path-moves.ts";
 import { PATH_PROBING, PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
-import { REPORT_BYTES, REPORT_US, Reporter } from "./reporter.ts";
+import { PathWatch, RTT_SLACK } from "./path-watch.ts";
+import { Reporter } from "./reporter.ts";
 
 /** From one probe to the next: doubled up to the longest, which is shorter while data flows to the node. */
 const PROBE_MS = 100;
@@ -42,18 +43,6 @@ const HEARD_MS = 4_000;
 const LATE_BEATS = 1.5;
 /** A place where a node was merely seen, and where it does not answer, is given up after so long. */
 const FORGET_MS = 30_000;
-/** The peer reports after so many bytes, and so long; one report may be lost. */
-const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
-/** A round trip may take so much longer than most. */
-const RTT_SLACK = 1.25;
-/** How often what has been sent is looked at for being reported. */
-const WATCH_MS = 20;
-/**
- * The peer is asked whether it has received what was too little for a report: when it should have told with a heartbeat,
- * or soon while it sends much, which the little may be the acknowledgments of.
- */
-const ASK_MS = LATE_BEATS * BEAT_MS;
-const ASK_SOON_MS = 50;
 
 /**
  * Which paths there are to the nodes and whether they work (paper §3.4.1), and heartbeats that keep the measurements
@@ -68,6 +57,7 @@ export class PathKeeper {
   private readonly mtu: MtuSearch;
   private readonly keepAlive: KeepAlive;
   readonly reporter: Reporter;
+  private readonly watch: PathWatch;
   readonly states: PathStates;
   /** What was sent on a path of late may not have arrived: it is suspect, or goes. */
   onDoubt: (path: PathSlot, nowUs: number) => void = () => {};
@@ -79,23 +69,12 @@ export class PathKeeper {
   /** When a probe was sent last, and when one was answered. */
   private readonly probedMs: Float64Array;
   private readonly answeredMs: Float64Array;
-  /** Bytes sent and not yet reported, and the last one's timestamp. */
-  private readonly unreported: Float64Array;
-  private readonly sentStamp: Int32Array;
-  /** Since when there are such, and since when they are enough for a report to be due; Infinity where they are not. */
-  private readonly sinceMs: Float64Array;
-  private readonly dueMs: Float64Array;
-  private readonly askedMs: Float64Array;
   // By node.
   private readonly dataMs: Float64Array;
   private readonly activeSinceMs: Float64Array;
   // By path, as the two above.
   private readonly pathDataMs: Float64Array;
   private readonly pathSinceMs: Float64Array;
-  /** Paths on which something is not reported. */
-  private readonly watched: Int32Array;
-  private watchedCount = 0;
-  private watchMs = Number.POSITIVE_INFINITY;
   private readonly observed = new Int32Array(4);
 
   constructor(context: Context, scheduler: Scheduler, sender: ControlSender) {
@@ -107,7 +86,9 @@ export class PathKeeper {
     this.mtu = new MtuSearch(context, sender);
     this.keepAlive = new KeepAlive(context);
     this.reporter = new Reporter(context, sender);
-    this.reporter.onReported = (path, timestamp, nowUs) => this.noteReported(path, timestamp, nowUs / 1000);
+    this.watch = new PathWatch(context, this.reporter);
+    this.watch.onDoubt = (path, nowUs) => this.ask(path, nowUs);
+    this.watch.onLoss = (path, nowUs) => this.suspect(path, nowUs / 1000, nowUs);
     this.states = new PathStates(context.paths);
     this.deadlines = new Deadlines(paths);
     this.intervalMs = new Float64Array(paths);
@@ -115,14 +96,8 @@ export class PathKeeper {
     this.tokenLow = new Int32Array(paths);
     this.probedMs = new Float64Array(paths);
     this.answeredMs = new Float64Array(paths);
-    this.unreported = new Float64Array(paths);
-    this.sentStamp = new Int32Array(paths);
-    this.sinceMs = new Float64Array(paths);
-    this.dueMs = new Float64Array(paths);
-    this.askedMs = new Float64Array(paths);
     this.dataMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.activeSinceMs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
-    this.watched = new Int32Array(paths);
     this.pathDataMs = new Float64Array(paths);
     this.pathSinceMs = new Float64Array(paths);
     context.policies.onChange = (path) => this.deadlines.set(path, Number.NEGATIVE_INFINITY);
@@ -172,35 +147,7 @@ export class PathKeeper {
   /** `bytes` bytes of data leave by a path. */
   noteSent(path: PathSlot, bytes: number, timestamp: number, nowMs: number): void {
     this.noteData(path, this.context.paths.nodeOf(path), nowMs);
-    this.unreported[path] = this.unreported[path]! + bytes;
-    this.sentStamp[path] = timestamp;
-    if (this.unreported[path]! >= REPORT_BYTES && this.dueMs[path] === Number.POSITIVE_INFINITY)
-      this.dueMs[path] = nowMs;
-    if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) return;
-    this.sinceMs[path] = nowMs;
-    this.watched[this.watchedCount++] = path;
-    if (this.watchMs > nowMs + WATCH_MS) this.watchMs = nowMs + WATCH_MS;
-  }
-
-  /** The peer has reported what has come in on a path of ours, the last of it with `timestamp`. */
-  private noteReported(path: PathSlot, timestamp: number, nowMs: number): void {
-    if (((this.sentStamp[path]! - timestamp) | 0) <= 0) {
-      this.forgetSent(path);
-      return;
-    }
-    this.unreported[path] = 0;
-    this.dueMs[path] = Number.POSITIVE_INFINITY;
-    if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) this.sinceMs[path] = nowMs;
-  }
-
-  /** What was sent on a path until now need not be reported. */
-  private forgetSent(path: PathSlot): void {
-    this.unreported[path] = 0;
-    this.dueMs[path] = Number.POSITIVE_INFINITY;
-    if (this.sinceMs[path] === Number.POSITIVE_INFINITY) return;
-    this.sinceMs[path] = Number.POSITIVE_INFINITY;
-    const index = this.watched.indexOf(path);
-    this.watched[index] = this.watched[--this.watchedCount]!;
+    this.watch.noteSent(path, bytes, timestamp, nowMs);
   }
 
   /** Data went to a node or came from it: its paths beat fast for a while, those that cost money only if it is by them. */
@@ -275,10 +222,7 @@ export class PathKeeper {
     this.intervalMs[path] = PROBE_MS;
     this.probedMs[path] = Number.NEGATIVE_INFINITY;
     this.answeredMs[path] = Number.NEGATIVE_INFINITY;
-    this.unreported[path] = 0;
-    this.sinceMs[path] = Number.POSITIVE_INFINITY;
-    this.dueMs[path] = Number.POSITIVE_INFINITY;
-    this.askedMs[path] = Number.NEGATIVE_INFINITY;
+    this.watch.begin(path);
     this.deadlines.set(path, nowMs);
     return path;
   }
@@ -325,7 +269,7 @@ export class PathKeeper {
       this.handlePathTick(slot, nowMs, nowUs);
     }
     this.mtu.handleTick(nowUs);
-    if (nowMs >= this.watchMs) this.watch(nowMs, nowUs);
+    this.watch.handleTick(nowUs);
     this.reporter.send(nowUs);
   }
 
@@ -333,7 +277,7 @@ export class PathKeeper {
     return Math.min(
       this.deadlines.next(),
       this.mtu.nextDeadlineMs(),
-      this.watchMs,
+      this.watch.nextDeadlineMs(),
       this.reporter.nextDeadlineUs() / 1000,
     );
   }
@@ -358,7 +302,7 @@ export class PathKeeper {
     paths.resetNode(node);
     for (let place = 0; place < paths.count(node); place++) {
       this.reporter.begin(paths.at(node, place));
-      this.forgetSent(paths.at(node, place));
+      this.watch.forget(paths.at(node, place));
     }
   }
 
@@ -444,9 +388,9 @@ export class PathKeeper {
       if (hasWorked && !this.isActive(path, nowMs)) this.keepAlive.handleDeath(path);
       paths.setUse(path, USE_YES);
       // What was sent on it while it did not work is no reason to suspect it now.
-      this.forgetSent(path);
+      this.watch.forget(path);
     } else if (this.states.of(path) === PATH_READY) {
-      if (this.sinceMs[path] !== Number.POSITIVE_INFINITY) this.sinceMs[path] = nowMs;
+      this.watch.noteAnswer(path, nowMs);
       return;
     }
     this.deadlines.set(path, this.states.of(path) === PATH_READY ? nowMs : nowMs + PROBE_MS);
@@ -528,7 +472,7 @@ export class PathKeeper {
   }
 
   private suspect(path: PathSlot, nowMs: number, nowUs: number): void {
-    this.forgetSent(path);
+    this.watch.forget(path);
     if (!this.states.handleSilence(path, nowMs)) return;
     this.context.paths.setUse(path, USE_SUSPECT);
     this.intervalMs[path] = PROBE_MS;
@@ -536,24 +480,6 @@ export class PathKeeper {
     this.answeredMs[path] = nowMs;
     this.probe(path, nowMs, nowUs);
     this.onDoubt(path, nowUs);
-  }
-
-  /** Is what was sent on the paths reported? */
-  private watch(nowMs: number, nowUs: number): void {
-    const { paths } = this.context;
-    for (let i = this.watchedCount - 1; i >= 0; i--) {
-      const path = this.watched[i]! as PathSlot;
-      const waitMs = (RTT_SLACK * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs)) / 1000;
-      const askMs = waitMs + (this.reporter.hasComeMuch(paths.nodeOf(path), nowUs) ? ASK_SOON_MS : ASK_MS);
-      const sinceMs = nowMs - this.sinceMs[path]!;
-      if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitMs || sinceMs > 2 * askMs) {
-        this.suspect(path, nowMs, nowUs);
-      } else if (sinceMs > askMs && nowMs - this.askedMs[path]! > askMs / 3) {
-        this.askedMs[path] = nowMs;
-        this.ask(path, nowUs);
-      }
-    }
-    this.watchMs = this.watchedCount > 0 ? nowMs + WATCH_MS : Number.POSITIVE_INFINITY;
   }
 
   private probe(path: PathSlot, nowMs: number, nowUs: number): void {
@@ -595,7 +521,7 @@ export class PathKeeper {
     this.deadlines.cancel(path);
     this.moves.forget(path);
     this.mtu.forget(path);
-    this.forgetSent(path);
+    this.watch.forget(path);
     this.context.paths.setUse(path, USE_NO);
     this.onDoubt(path, nowMs * 1000);
     this.context.history.forgetPath(path);

@@ -64,7 +64,7 @@ export class PathArrivals {
     this.newestUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.delayUs = new Int32Array(capacity);
     this.feedbackDue = new Uint8Array(capacity);
-    this.trains = new PathTrains(capacity);
+    this.trains = new PathTrains(capacity, this);
     this.span = new Float64Array(capacity);
     this.bits = new Int32Array(capacity * BLOCKS);
     this.isNumbered = new Uint8Array(capacity);
@@ -131,8 +131,7 @@ export class PathArrivals {
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;
     this.newestUs[slot] = nowUs;
-    const { trains, delayUs, bytes, packets, lost } = this;
-    trains.handlePacket(slot, timestampUs, delayUs[slot]!, bytes[slot]!, packets[slot]!, lost[slot]!, nowUs);
+    this.trains.handlePacket(slot, timestampUs, this.delayUs[slot]!, nowUs);
   }
 
   /** Puts what the peer is told of the path into `into`, once; its `path` is the caller's. */

@@ -25,12 +25,20 @@ const USUAL_STEP = 1.5;
 const USUAL_MIN_US = 100;
 const USUAL_MAX_US = 50_000;
 
+/** What has come in on the paths in all, and what has not; columns by path slot. */
+export interface ArrivalCounts {
+  readonly bytes: Float64Array;
+  readonly packets: Float64Array;
+  readonly lost: Float64Array;
+}
+
 /**
  * What the peer's paths carry, as whoever receives on them sees it: packets that have had to wait behind each other
  * come as fast as the narrowest part of the path lets them through. That needs no long queue, and shows in a few
  * milliseconds.
  */
 export class PathTrains {
+  private readonly counts: ArrivalCounts;
   // Columns by path slot. The lowest delay of late, as int32, with the clocks' difference in it.
   private readonly floorUs: Int32Array;
   private readonly newFloorUs: Int32Array;
@@ -49,7 +57,8 @@ export class PathTrains {
   /** What is to be told, as it stands in a report. */
   private readonly found: Int32Array;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, counts: ArrivalCounts) {
+    this.counts = counts;
     this.floorUs = new Int32Array(capacity);
     this.newFloorUs = new Int32Array(capacity);
     this.floorSinceUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
@@ -73,18 +82,10 @@ export class PathTrains {
   }
 
   /**
-   * A packet that was sent at `stamp` of the peer's clock came in at `nowUs` of ours, `delayUs` later as an int32;
-   * `bytes` and `packets` have come in on the path in all, and `lost` have not.
+   * A packet that was sent at `stamp` of the peer's clock came in at `nowUs` of ours, `delayUs` later as an int32, and is
+   * counted.
    */
-  handlePacket(
-    slot: PathSlot,
-    stamp: number,
-    delayUs: number,
-    bytes: number,
-    packets: number,
-    lost: number,
-    nowUs: number,
-  ): void {
+  handlePacket(slot: PathSlot, stamp: number, delayUs: number, nowUs: number): void {
     this.noteFloor(slot, delayUs, nowUs);
     const waitedUs = (delayUs - this.floorUs[slot]!) | 0;
     if (nowUs - this.cameUs[slot]! > SPARSE_US) this.noteUsual(slot, waitedUs);
@@ -95,25 +96,26 @@ export class PathTrains {
     }
     const elapsedUs = nowUs - this.beganUs[slot]!;
     if (Number.isNaN(elapsedUs)) {
-      this.begin(slot, stamp, bytes, packets, lost, nowUs);
+      this.begin(slot, stamp, nowUs);
       return;
     }
     this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, nowUs - this.lastUs[slot]!);
     this.lastUs[slot] = nowUs;
-    const trainBytes = bytes - this.beganBytes[slot]!;
+    const { bytes, packets, lost } = this.counts;
+    const trainBytes = bytes[slot]! - this.beganBytes[slot]!;
     if (elapsedUs < TRAIN_US || trainBytes < TRAIN_BYTES) return;
     if (this.longestGapUs[slot]! < GAP_PART * elapsedUs) {
       const part = this.usualUs[slot]! < NOISY_US ? FASTER_PART : FASTER_PART_NOISY;
       const sentUs = (stamp - this.beganStamp[slot]!) | 0;
       // Where a queue is full, what comes takes as long as it took to send it with what is lost.
-      const came = packets - this.beganPackets[slot]!;
-      const camePart = came / (came + Math.max(lost - this.beganLost[slot]!, 0));
+      const came = packets[slot]! - this.beganPackets[slot]!;
+      const camePart = came / (came + Math.max(lost[slot]! - this.beganLost[slot]!, 0));
       // Faster than they were sent they come only if something on the way stood still before.
       const bytesPerMs = Math.min((trainBytes * 1000) / Math.max(elapsedUs, sentUs), CARRIES_MASK);
       this.found[slot] = bytesPerMs | (sentUs * camePart < part * elapsedUs ? CARRIES_FASTER : 0);
       if (elapsedUs < TRAIN_ENDS_US) return;
     }
-    this.begin(slot, stamp, bytes, packets, lost, nowUs);
+    this.begin(slot, stamp, nowUs);
   }
 
   /** What has been found since this was asked last, as RECEIVED has it; 0 where nothing was. */
@@ -123,19 +125,13 @@ export class PathTrains {
     return found;
   }
 
-  private begin(
-    slot: PathSlot,
-    stamp: number,
-    bytes: number,
-    packets: number,
-    lost: number,
-    nowUs: number,
-  ): void {
+  private begin(slot: PathSlot, stamp: number, nowUs: number): void {
+    const { bytes, packets, lost } = this.counts;
     this.beganUs[slot] = nowUs;
     this.beganStamp[slot] = stamp;
-    this.beganBytes[slot] = bytes;
-    this.beganPackets[slot] = packets;
-    this.beganLost[slot] = lost;
+    this.beganBytes[slot] = bytes[slot]!;
+    this.beganPackets[slot] = packets[slot]!;
+    this.beganLost[slot] = lost[slot]!;
     this.lastUs[slot] = nowUs;
     this.longestGapUs[slot] = 0;
   }

@@ -39,7 +39,8 @@ function run({ rateBytesPerS, oneWayUs, offsetUs, load, burst, seed }: LineSpec)
   const rng = new Rng(seed);
   const queues = new PathQueues(1);
   queues.reset(P);
-  const trains = new PathTrains(1);
+  const counts = { bytes: new Float64Array(1), packets: new Float64Array(1), lost: new Float64Array(1) };
+  const trains = new PathTrains(1, counts);
   const packetUs = (BYTES * 1e6) / rateBytesPerS;
   const onTheWay: Sent[] = [];
   let [freeUs, total, nextUs, reportUs] = [0, 0, 0, 0];
@@ -53,15 +54,9 @@ function run({ rateBytesPerS, oneWayUs, offsetUs, load, burst, seed }: LineSpec)
       while (onTheWay.length > 0 && onTheWay[0]!.arrivedUs <= reportUs) {
         newest = onTheWay.shift()!;
         const { sentUs, arrivedUs } = newest;
-        trains.handlePacket(
-          P,
-          sentUs | 0,
-          (arrivedUs - sentUs + offsetUs) | 0,
-          newest.total,
-          newest.total / BYTES,
-          0,
-          arrivedUs,
-        );
+        counts.bytes[0] = newest.total;
+        counts.packets[0] = newest.total / BYTES;
+        trains.handlePacket(P, sentUs | 0, (arrivedUs - sentUs + offsetUs) | 0, arrivedUs);
       }
       if (newest !== undefined)
         reports.push({ atUs: reportUs + oneWayUs, packet: newest, carries: trains.take(P) });

@@ -10,13 +10,15 @@ const FLOOR_US = 2 ** 31 - 5_000;
 
 /** A path whose narrowest part carries 1000 bytes in `packetUs`; what is sent through it is told of at once. */
 class Line {
-  readonly trains = new PathTrains(1);
+  private readonly counts = {
+    bytes: new Float64Array(1),
+    packets: new Float64Array(1),
+    lost: new Float64Array(1),
+  };
+  readonly trains = new PathTrains(1, this.counts);
   nowUs = 0;
   holdsUs = Number.POSITIVE_INFINITY;
   private freeUs = 0;
-  private bytes = 0;
-  private packets = 0;
-  private lost = 0;
   private readonly packetUs: number;
 
   constructor(bytesPerMs: number) {
@@ -29,16 +31,16 @@ class Line {
   send(packets: number, everyUs: number, extraUs: (k: number) => number = () => 0): this {
     for (let k = 0; k < packets; k++) {
       if (this.freeUs - this.nowUs > this.holdsUs) {
-        this.lost++;
+        this.counts.lost[0]!++;
         this.nowUs += everyUs;
         continue;
       }
       this.freeUs = Math.max(this.freeUs, this.nowUs) + this.packetUs;
-      this.bytes += BYTES;
-      this.packets++;
+      this.counts.bytes[0]! += BYTES;
+      this.counts.packets[0]!++;
       const arrivedUs = this.freeUs + extraUs(k);
       const delayUs = (arrivedUs - this.nowUs + FLOOR_US) | 0;
-      this.trains.handlePacket(P, this.nowUs | 0, delayUs, this.bytes, this.packets, this.lost, arrivedUs);
+      this.trains.handlePacket(P, this.nowUs | 0, delayUs, arrivedUs);
       this.nowUs += everyUs;
     }
     return this;

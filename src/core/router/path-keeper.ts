@@ -19,8 +19,8 @@ import { KeepAlive } from "./keep-alive.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import { PathMoves } from "./path-moves.ts";
 import { PATH_PROBING, PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
-import { PathWatch, RTT_SLACK } from "./path-watch.ts";
-import { Reporter } from "./reporter.ts";
+import { LATE_BEATS, PathWatch, RTT_SLACK } from "./path-watch.ts";
+import { BEAT_MS, Reporter } from "./reporter.ts";
 
 /** From one probe to the next: doubled up to the longest, which is shorter while data flows to the node. */
 const PROBE_MS = 100;
@@ -28,8 +28,6 @@ const PROBE_MAX_MS = 5_000;
 const PROBE_MAX_ACTIVE_MS = 500;
 /** The same for an address that the node has, but may well not be reached by from here, as behind a NAT. */
 const PROBE_VAGUE_MS = 60_000;
-/** From one heartbeat to the next, while data flows between the nodes; without it, keep-alive.ts says how long. */
-const BEAT_MS = 100;
 /** Data within this long makes a node active. */
 const ACTIVE_MS = 1_000;
 /** How long a node that becomes active has to beat faster. */
@@ -39,8 +37,6 @@ const SILENT_MS = 3.5 * BEAT_MS;
 const SILENT_PAUSES = 4;
 /** For so long after it was heard, a peer that does not answer probes is not gone. */
 const HEARD_MS = 4_000;
-/** Before that it is asked, because the peer may not know that data is sent to it: that may be what was lost. */
-const LATE_BEATS = 1.5;
 /** A place where a node was merely seen, and where it does not answer, is given up after so long. */
 const FORGET_MS = 30_000;
 
@@ -419,6 +415,7 @@ export class PathKeeper {
       return;
     }
     this.beat(path, nowUs);
+    // The peer may not know that data is sent to it: that may be what was lost.
     if (silentMs > LATE_BEATS * beatMs) this.ask(path, nowUs);
     this.mtu.look(path, nowUs);
     this.deadlines.set(path, nowMs + beatMs);

@@ -1,14 +1,16 @@
 import type { PathSlot } from "../base/ids.ts";
 import type { Context } from "./context.ts";
-import { REPORT_BYTES, REPORT_US, type Reporter } from "./reporter.ts";
+import { BEAT_MS, REPORT_BYTES, REPORT_US, type Reporter } from "./reporter.ts";
 
 /** The peer reports after so many bytes, and so long; one report may be lost. */
 const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
+/** A heartbeat that is later than this was lost, or not sent. */
+export const LATE_BEATS = 1.5;
 /**
  * The peer is asked whether it has received what was too little for a report: when it should have told with a heartbeat,
  * or soon while it sends much, which the little may be the acknowledgments of.
  */
-const ASK_MS = 150;
+const ASK_MS = LATE_BEATS * BEAT_MS;
 const ASK_SOON_MS = 50;
 /** It is asked so often before that is taken for lost. */
 const ASKED_TIMES = 3;

@@ -6,6 +6,8 @@ import { CARRIES_MASK, Echo, FIELD_ECHO, FIELD_RECEIVED, Received } from "../wir
 import type { Context } from "./context.ts";
 import type { ControlSender } from "./control-sender.ts";
 
+/** From one heartbeat, which carries a report, to the next while data flows between the nodes; otherwise see keep-alive.ts. */
+export const BEAT_MS = 100;
 /** While data comes in on a path, its sender is told after so long, and so many bytes. */
 export const REPORT_US = 25_000;
 export const REPORT_BYTES = 1024;
@@ -28,14 +30,14 @@ export class Reporter {
   private readonly reportedUs: Float64Array;
   private readonly reportedBytes: Float64Array;
   private readonly echoedUs: Int32Array;
-  /** By node: when much came last. */
-  private readonly muchUs: Float64Array;
   /** Whether the last report left by the path itself. */
   private readonly wentItself: Uint8Array;
   /** Paths that a report is due for, and when. */
   private readonly due: Int32Array;
   private readonly dueUs: Float64Array;
   private readonly isDue: Uint8Array;
+  /** By node: when much came last. */
+  private readonly muchUs: Float64Array;
   private dueCount = 0;
   private nextUs = Number.POSITIVE_INFINITY;
   /** The peer has told that something sent since the last report has come in on a path, the last with `timestamp`. */

@@ -49,9 +49,8 @@ export class PathTrains {
   private readonly beganBytes: Float64Array;
   private readonly beganPackets: Float64Array;
   private readonly beganLost: Float64Array;
+  /** When the last packet came, of a train or not, and how much longer than the fastest those take that come alone, half of them. */
   private readonly lastUs: Float64Array;
-  /** When the last packet came, and how much longer than the fastest those take that come alone, half of them. */
-  private readonly cameUs: Float64Array;
   private readonly usualUs: Float64Array;
   private readonly longestGapUs: Float64Array;
   /** What is to be told, as it stands in a report. */
@@ -68,7 +67,6 @@ export class PathTrains {
     this.beganPackets = new Float64Array(capacity);
     this.beganLost = new Float64Array(capacity);
     this.lastUs = new Float64Array(capacity);
-    this.cameUs = new Float64Array(capacity);
     this.usualUs = new Float64Array(capacity).fill(USUAL_MIN_US);
     this.longestGapUs = new Float64Array(capacity);
     this.found = new Int32Array(capacity);
@@ -88,8 +86,9 @@ export class PathTrains {
   handlePacket(slot: PathSlot, stamp: number, delayUs: number, nowUs: number): void {
     this.noteFloor(slot, delayUs, nowUs);
     const waitedUs = (delayUs - this.floorUs[slot]!) | 0;
-    if (nowUs - this.cameUs[slot]! > SPARSE_US) this.noteUsual(slot, waitedUs);
-    this.cameUs[slot] = nowUs;
+    const gapUs = nowUs - this.lastUs[slot]!;
+    this.lastUs[slot] = nowUs;
+    if (gapUs > SPARSE_US) this.noteUsual(slot, waitedUs);
     if (waitedUs < WAITED_US) {
       this.beganUs[slot] = Number.NaN;
       return;
@@ -99,8 +98,7 @@ export class PathTrains {
       this.begin(slot, stamp, nowUs);
       return;
     }
-    this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, nowUs - this.lastUs[slot]!);
-    this.lastUs[slot] = nowUs;
+    this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, gapUs);
     const { bytes, packets, lost } = this.counts;
     const trainBytes = bytes[slot]! - this.beganBytes[slot]!;
     if (elapsedUs < TRAIN_US || trainBytes < TRAIN_BYTES) return;
@@ -132,7 +130,6 @@ export class PathTrains {
     this.beganBytes[slot] = bytes[slot]!;
     this.beganPackets[slot] = packets[slot]!;
     this.beganLost[slot] = lost[slot]!;
-    this.lastUs[slot] = nowUs;
     this.longestGapUs[slot] = 0;
   }
 

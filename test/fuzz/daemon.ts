@@ -17,7 +17,7 @@ import {
   startContentServer,
   waitFor,
 } from "../../tools/lab/index.ts";
-import { FAR, Tunnel } from "../netns/tunnel.ts";
+import { FAR, LINKS, Tunnel } from "../netns/tunnel.ts";
 import { corpus, mutate } from "./fuzz.ts";
 
 export interface DaemonFuzzOptions {
@@ -183,7 +183,7 @@ class DaemonFuzz {
 
   private startSender(): ChildProcess {
     const { one, two } = this.tunnel;
-    const lines = ["l0", "l1"].flatMap((link) => [one.host.ip(link), two.host.ip(link)]);
+    const lines = LINKS.flatMap((link) => [one.host.ip(link), two.host.ip(link)]);
     const args = ["netns", "exec", one.host.namespace, "perl", SENDER, String(PORT), ...lines];
     return spawn("ip", args, { stdio: ["pipe", "inherit", "inherit"] });
   }
@@ -222,18 +222,20 @@ class Transfer {
 
 /** Datagrams of the two daemons, one by one. */
 async function captured(host: Host): Promise<Uint8Array[]> {
-  await host.exec("ethtool", ["-K", "l0", "tx-udp-segmentation", "off", "gso", "off", "gro", "off"]);
+  for (const link of LINKS) {
+    await host.exec("ethtool", ["-K", link, "tx-udp-segmentation", "off", "gso", "off", "gro", "off"]);
+  }
   const chunks: Buffer[] = [];
-  const dump = host.spawn("tcpdump", ["-i", "l0", "-w", "-", "-c", String(CAPTURED), "udp", "port", "7000"], {
-    onStdout: (chunk) => chunks.push(chunk),
-  });
+  // On both lines: of two that are equally fast one may carry nearly everything.
+  const which = ["-i", "any", "-y", "LINUX_SLL", "-c", String(CAPTURED), "udp", "port", String(PORT)];
+  const dump = host.spawn("tcpdump", ["-w", "-", ...which], { onStdout: (chunk) => chunks.push(chunk) });
   await dump.exited;
   return payloads(Buffer.concat(chunks));
 }
 
-/** UDP payloads out of a pcap file of this machine, of Ethernet and IPv4 without options. */
+/** UDP payloads out of a pcap file of this machine, of IPv4 without options under the kernel's own link header. */
 function payloads(pcap: Buffer): Uint8Array[] {
-  const headers = 14 + 20 + 8;
+  const headers = 16 + 20 + 8;
   const found: Uint8Array[] = [];
   for (let at = 24; at + 16 <= pcap.length; ) {
     const length = pcap.readUInt32LE(at + 8);

@@ -19,6 +19,8 @@ import { serve } from "../helpers/scenarios.ts";
 
 const HOST = "10.2.0.1";
 const NEIGHBOUR = "10.2.0.2";
+/** FIN-WAIT-1, LAST-ACK and CLOSING in /proc/net/tcp. */
+const TCP_UNANSWERED = new Set(["04", "09", "0B"]);
 const log = pino({ level: "silent" });
 
 async function reflecting<T>(
@@ -51,6 +53,15 @@ function badChecksums(): number {
   return pairs.reduce((sum, [name, value]) => (name === "InCsumErrors" ? sum + value : sum), 0);
 }
 
+/**
+ * Whether the kernel still waits for an answer to the end of a connection: it would send that again through the device
+ * of the next scenario.
+ */
+function isClosing(): boolean {
+  const rows = readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1);
+  return rows.some((row) => TCP_UNANSWERED.has(row.trim().split(/\s+/)[3]!));
+}
+
 const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 /** Sends `bytes` and answers the hash of all that comes from the other side until it ends. */
@@ -76,6 +87,7 @@ export const scenarios = {
       });
       const client = connect({ port: 5000, host: NEIGHBOUR, localAddress: HOST });
       const [atClient, atServer] = await Promise.all([exchange(client, up!), accepted]);
+      while (isClosing()) await sleep(1);
       return { upWhole: atServer === sha(up!), downWhole: atClient === sha(down!) };
     });
   },

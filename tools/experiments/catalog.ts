@@ -4,6 +4,7 @@ import { fairness } from "./fairness.ts";
 import { figure4a, figure4c, figure4d, figure9 } from "./figures.ts";
 import { matrix } from "./matrix.ts";
 import { failover, figure4b } from "./outage.ts";
+import { randomCuts } from "./random-cuts.ts";
 import { simultFlows } from "./simult-flows.ts";
 import { figure7, figure8 } from "./video-figures.ts";
 import { webrtc } from "./webrtc.ts";
@@ -23,5 +24,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   wireless,
   simultFlows,
   failover,
+  randomCuts,
   fairness,
 ];

@@ -12,16 +12,21 @@ import { lineSeries, type Measured } from "./transfer.ts";
 import { cases, pathLines, perCongestion } from "./transfer-report.ts";
 import { daemonReports, mpipWay, mptcpWay, type Way } from "./ways.ts";
 
+/** A way to cut a link. */
+export interface Cut {
+  name: string;
+  make(link: Link): Promise<void>;
+}
+
 /** What is done to the first of two links, and when. */
 interface Outage {
-  name: string;
-  cut(link: Link): Promise<void>;
+  cut: Cut;
   cutAtS: number;
   restoreAtS: number;
   endS: number;
 }
 
-const LINES: readonly Line[] = [
+export const CUT_LINES: readonly Line[] = [
   { rateMbit: 40, delayMs: 5 },
   { rateMbit: 40, delayMs: 5 },
 ].map(withQueue);
@@ -46,8 +51,8 @@ export const figure4b: Experiment = {
   measure: (options, record) => {
     const { seconds } = options;
     const times = { cutAtS: seconds / 4, restoreAtS: (3 * seconds) / 4, endS: seconds };
-    const unplugged = { name: "unplugged", cut: (link: Link) => link.cut("carrier", "a"), ...times };
-    return measureOutages(figure4b.name, [unplugged], options, record);
+    const unplugged: Cut = { name: "unplugged", make: (link) => link.cut("carrier", "a") };
+    return measureOutages(figure4b.name, [{ cut: unplugged, ...times }], options, record);
   },
   report: (runs) => outageSections(runs),
 };
@@ -70,16 +75,20 @@ const PLACES = {
   both: "both ways",
 } as const;
 
+export const CUTS: readonly Cut[] = KINDS.map(([kind, where]) => ({
+  name: `${kind} ${PLACES[where]}`,
+  make: (link) => (kind === "silent" ? link.cut(kind, where) : link.cut(kind, where)),
+}));
+
 export const failover: Experiment = {
   name: "failover",
   about: "every kind of cut, at each end: how long nothing arrives, and how soon the line is used again",
   defaults: { seconds: 16, repeats: 3 },
-  conditions: KINDS.map(([kind, where]) => conditionName(kind, where)),
+  conditions: CUTS.map(({ name }) => name),
   measure: (options, record) => {
     const { seconds } = options;
-    const outages = KINDS.map(([kind, where]) => ({
-      name: conditionName(kind, where),
-      cut: (link: Link) => (kind === "silent" ? link.cut(kind, where) : link.cut(kind, where)),
+    const outages = CUTS.map((cut) => ({
+      cut,
       cutAtS: seconds / 4,
       restoreAtS: seconds / 2,
       endS: seconds,
@@ -88,10 +97,6 @@ export const failover: Experiment = {
   },
   report: (runs) => outageSections(runs),
 };
-
-function conditionName(kind: CutKind, where: keyof typeof PLACES): string {
-  return `${kind} ${PLACES[where]}`;
-}
 
 async function measureOutages(
   experiment: string,
@@ -102,14 +107,14 @@ async function measureOutages(
   const ways = [mptcpWay, ...options.variants.map(mpipWay)].filter(({ kind }) =>
     options.kinds.includes(kind),
   );
-  for (const outage of outages.filter(({ name }) => options.conditions.includes(name))) {
+  for (const outage of outages.filter(({ cut }) => options.conditions.includes(cut.name))) {
     for (const congestion of options.congestions) {
       for (let repeat = 1; repeat <= options.repeats; repeat++) {
         for (const way of ways) {
           // What a cut leaves behind must not be the next one's beginning.
-          await using network = await upNetwork(LINES);
+          await using network = await upNetwork(CUT_LINES);
           const measured = await outageOver(network, way, outage, congestion);
-          record({ experiment, condition: outage.name, way: way.name, repeat, ...measured });
+          record({ experiment, condition: outage.cut.name, way: way.name, repeat, ...measured });
         }
       }
     }
@@ -140,7 +145,7 @@ async function outageOver(
       const happenings = async () => {
         const [link] = network.links;
         for (const [atS, what, happen] of [
-          [outage.cutAtS, "cut", () => outage.cut(link!)],
+          [outage.cutAtS, "cut", () => outage.cut.make(link!)],
           [outage.restoreAtS, "back", () => link!.restore()],
         ] as const) {
           await sleep(Math.max(0, atS * 1000 - (performance.now() - startMs)));

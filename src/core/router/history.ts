@@ -54,6 +54,10 @@ export class History {
   private readonly before: Float64Array;
   private readonly lastOf: Float64Array;
   private steps = 0;
+  /** Where the last search ended: what lies before it need not be looked for behind it. */
+  private searchedPath: PathSlot | None = NONE;
+  private searchedSequence = 0;
+  private searchedRun: Run | None = NONE;
 
   /** `runs`, a power of two, are remembered. */
   constructor(paths: number, runs = RUNS) {
@@ -98,6 +102,7 @@ export class History {
   /** The path is another one from now on. */
   forgetPath(path: PathSlot): void {
     this.lastOf[path] = NONE;
+    this.searchedPath = NONE;
   }
 
   /** The run that was sent last on a path, and the one before a run; NONE where that is not remembered. */
@@ -114,14 +119,29 @@ export class History {
     return run & (this.runs - 1);
   }
 
+  /** Whether a run is still remembered. */
+  has(run: Run): boolean {
+    return run > this.count - this.runs;
+  }
+
   /** Another request begins: what the searches for it cost together is bounded. */
   beginSearch(): void {
     this.steps = 0;
+    this.searchedPath = NONE;
   }
 
-  /** The run to which a path sequence number belongs; NONE where it is not remembered, or was no data. */
+  /**
+   * The run to which a path sequence number belongs; NONE where it is not remembered, or was no data. Numbers from high to
+   * low are found in one pass.
+   */
   find(path: PathSlot, sequence: number): Run | None {
-    for (let run = this.last(path); run !== NONE && this.steps < STEPS_MAX; this.steps++) {
+    const isBefore = path === this.searchedPath && ((sequence - this.searchedSequence) | 0) <= 0;
+    let run = isBefore && this.searchedRun !== NONE ? this.remembered(this.searchedRun) : this.last(path);
+    this.searchedPath = path;
+    this.searchedSequence = sequence;
+    this.searchedRun = run;
+    for (; run !== NONE && this.steps < STEPS_MAX; this.steps++) {
+      this.searchedRun = run;
       const segment = this.segmentOf(run, sequence);
       if (segment >= 0) return segment < this.segments[this.at(run)]! ? run : NONE;
       run = this.previous(run);
@@ -174,6 +194,6 @@ export class History {
   }
 
   private remembered(run: number): Run | None {
-    return run !== NONE && run > this.count - this.runs ? (run as Run) : NONE;
+    return run !== NONE && this.has(run as Run) ? (run as Run) : NONE;
   }
 }

@@ -26,12 +26,11 @@ const ROOM_PATIENCE_US = 500_000;
 /** A session's sender is told of congestion once in this many round trips. */
 const SIGNAL_RTTS = 3;
 const SIGNAL_MIN_US = 100_000;
-/** While so much waits on a path, what is sent again because another path failed waits, too. */
-const FULL_US = 15_000;
-/** And so long where the others may not carry more now. */
+/** What is to be sent again waits so long where no path may carry more now. */
 const SPENT_WAIT_US = 5_000;
-/** Runs on a path that fails which are sent again. */
-const DOUBTFUL_MAX = 4096;
+/** Runs, or segments of runs, that wait to be sent again. */
+const AGAIN_MAX = 4096;
+const WHOLE_RUN = -1;
 /** What was sent longer ago is not sent again: TCP has done it, or it is of no use any more. */
 const AGE_MAX_US = 2_000_000;
 
@@ -72,17 +71,22 @@ export class Repair {
   private readonly gapDueUs = new Float64Array(GAPS);
   private oldestGap = 0;
   private gaps = 0;
+  /** What one request asks for: path sequence numbers, and the runs that they belong to. */
+  private readonly wanted = new Int32Array(GAP_PACKETS_MAX);
+  private readonly wantedRun = new Float64Array(GAP_PACKETS_MAX);
   /** By node: since when losses have been put down to a path that is not used as it could be. */
   private readonly roomUs: Float64Array;
   private budgetBytes = BUDGET_MAX_BYTES;
   private budgetSentBytes = 0;
-  /** Runs of failed paths that are to be sent again, [doubtfulAt, doubtfulEnd), and the segment that is next. */
-  private readonly doubtful = new Float64Array(DOUBTFUL_MAX);
-  private doubtfulAt = 0;
-  private doubtfulEnd = 0;
-  private doubtfulSegment = 0;
-  /** When the others have room for them. */
-  private doubtfulUs = 0;
+  // What is to be sent again, [againAt, againEnd) of a ring: segments that were missed, and runs of failed paths; of the
+  // first of these, the segment that is next.
+  private readonly againRun = new Float64Array(AGAIN_MAX);
+  private readonly againSegment = new Int32Array(AGAIN_MAX);
+  private againAt = 0;
+  private againEnd = 0;
+  private nextOfRun = 0;
+  /** When there is room for it. */
+  private againUs = 0;
 
   constructor(context: Context, sender: ControlSender) {
     this.context = context;
@@ -139,22 +143,26 @@ export class Repair {
   /** The peer asks for packets of ours. */
   handleNack(node: NodeSlot, reader: BodyReader, nowUs: number): void {
     const { paths, history } = this.context;
-    let left = GAP_PACKETS_MAX;
+    const { wanted, wantedRun } = this;
     history.beginSearch();
     while (reader.next()) {
       if (reader.type !== FIELD_NACK) continue;
       const path = paths.find(node, reader.byte());
       if (path === NONE) continue;
+      let count = 0;
       for (let i = 0; i < reader.rangeCount(); i++) {
         const first = reader.rangeFirst(i);
-        const count = Math.min(reader.rangeLength(i), left);
-        left -= count;
-        for (let k = 0; k < count; k++) {
-          const run = history.find(path, (first + k) | 0);
-          if (run !== NONE) this.repair(run, history.segmentOf(run, first + k), nowUs);
-        }
+        const length = Math.min(reader.rangeLength(i), wanted.length - count);
+        for (let k = 0; k < length; k++) wanted[count++] = first + k;
+      }
+      // They are found from the newest to the oldest, and sent from the oldest to the newest.
+      for (let i = count - 1; i >= 0; i--) wantedRun[i] = history.find(path, wanted[i]!);
+      for (let i = 0; i < count; i++) {
+        const run = wantedRun[i]! as Run | None;
+        if (run !== NONE) this.repair(run, history.segmentOf(run, wanted[i]!), nowUs);
       }
     }
+    this.sendWaiting(nowUs);
   }
 
   /** What was sent on a path and has not been reported is to be sent again on the others. */
@@ -162,25 +170,21 @@ export class Repair {
     const { history, paths } = this.context;
     const highest = paths.delivery.highest[path]!;
     const hasReport = paths.delivery.reports[path]! > 0;
-    let count = 0;
-    const limit = Math.min(DOUBTFUL_MAX, DOUBTFUL_MAX - (this.doubtfulEnd - this.doubtfulAt));
-    for (let run = history.last(path); run !== NONE && count < limit; run = history.previous(run)) {
+    const before = this.againEnd;
+    for (let run = history.last(path); run !== NONE; run = history.previous(run)) {
       const at = history.at(run);
       const lastSequence = (history.firstSequence[at]! + history.segments[at]! - 1) | 0;
       if (hasReport && ((lastSequence - highest) | 0) <= 0) break;
-      if (nowUs - history.sentUs[at]! > AGE_MAX_US) break;
-      this.doubtful[(this.doubtfulEnd + count) & (DOUBTFUL_MAX - 1)] = run;
-      count++;
+      if (nowUs - history.sentUs[at]! > AGE_MAX_US || !this.add(run, WHOLE_RUN)) break;
     }
     // The oldest first.
-    for (let i = 0, k = count - 1; i < k; i++, k--) this.swap(this.doubtfulEnd + i, this.doubtfulEnd + k);
-    this.doubtfulEnd += count;
-    this.sendDoubtful(nowUs);
+    for (let i = before, k = this.againEnd - 1; i < k; i++, k--) this.swap(i, k);
+    this.sendWaiting(nowUs);
   }
 
   handleTick(nowUs: number): void {
     this.ask(nowUs);
-    this.sendDoubtful(nowUs);
+    this.sendWaiting(nowUs);
   }
 
   nextDeadlineUs(): number {
@@ -189,7 +193,7 @@ export class Repair {
       const at = (this.oldestGap + i) & (GAPS - 1);
       if (this.gapAsked[at]! < ASKED_MAX && this.gapDueUs[at]! < deadlineUs) deadlineUs = this.gapDueUs[at]!;
     }
-    return this.doubtfulAt < this.doubtfulEnd ? Math.min(this.doubtfulUs, deadlineUs) : deadlineUs;
+    return this.againAt < this.againEnd ? Math.min(this.againUs, deadlineUs) : deadlineUs;
   }
 
   private isDue(gap: number, nowUs: number): boolean {
@@ -197,43 +201,57 @@ export class Repair {
     return this.gapAsked[at]! < ASKED_MAX && this.gapDueUs[at]! <= nowUs;
   }
 
-  private swap(a: number, b: number): void {
-    const { doubtful } = this;
-    const run = doubtful[a & (DOUBTFUL_MAX - 1)]!;
-    doubtful[a & (DOUBTFUL_MAX - 1)] = doubtful[b & (DOUBTFUL_MAX - 1)]!;
-    doubtful[b & (DOUBTFUL_MAX - 1)] = run;
+  /** A segment of a run, or the whole run, is to be sent again; false where too much is already. */
+  private add(run: Run, segment: number): boolean {
+    if (this.againEnd - this.againAt === AGAIN_MAX) return false;
+    const at = this.againEnd++ & (AGAIN_MAX - 1);
+    this.againRun[at] = run;
+    this.againSegment[at] = segment;
+    return true;
   }
 
-  /** Sends again what failed paths may have lost, as long as the others' queues are short. */
-  sendDoubtful(nowUs: number): void {
+  /** Two whole runs. */
+  private swap(a: number, b: number): void {
+    const { againRun } = this;
+    const run = againRun[a & (AGAIN_MAX - 1)]!;
+    againRun[a & (AGAIN_MAX - 1)] = againRun[b & (AGAIN_MAX - 1)]!;
+    againRun[b & (AGAIN_MAX - 1)] = run;
+  }
+
+  /** Sends again what waits for it, before anything new and as fast as the paths take it: a full queue would lose it once more. */
+  private sendWaiting(nowUs: number): void {
     const { history, paths } = this.context;
-    while (this.doubtfulAt < this.doubtfulEnd) {
-      const run = this.doubtful[this.doubtfulAt & (DOUBTFUL_MAX - 1)]! as Run;
+    while (this.againAt < this.againEnd) {
+      const place = this.againAt & (AGAIN_MAX - 1);
+      const run = this.againRun[place]! as Run;
+      const isRescue = this.againSegment[place] === WHOLE_RUN;
+      const segment = isRescue ? this.nextOfRun : this.againSegment[place]!;
       const at = history.at(run);
-      const isThere = run > history.count - history.path.length && this.isOpen(run);
-      if (
-        !isThere ||
-        nowUs - history.sentUs[at]! > AGE_MAX_US ||
-        this.doubtfulSegment >= history.segments[at]!
-      ) {
-        this.doubtfulAt++;
-        this.doubtfulSegment = 0;
+      const isThere = history.has(run) && this.isOpen(run) && nowUs - history.sentUs[at]! <= AGE_MAX_US;
+      if (!isThere || segment >= history.segments[at]!) {
+        this.againAt++;
+        this.nextOfRun = 0;
         continue;
       }
-      const failed = history.path[at]! as PathSlot;
-      const path = this.bestPath(this.nodeOf(run), failed, nowUs);
-      const isElsewhere = path !== NONE && path !== failed;
-      if (isElsewhere) {
+      const not = isRescue ? (history.path[at]! as PathSlot) : NONE;
+      const path = this.bestPath(this.nodeOf(run), not, nowUs);
+      const isPossible = path !== NONE && path !== not;
+      if (isPossible) {
         const isSpent = paths.limits.isSpent(path, nowUs);
-        const waitUs = isSpent ? SPENT_WAIT_US : paths.queues.queueUs(path, nowUs) - FULL_US;
-        if (waitUs > 0) {
-          this.doubtfulUs = nowUs + waitUs;
+        const opensUs = isSpent
+          ? nowUs + SPENT_WAIT_US
+          : paths.gates.opensUs(path, history.segmentBytes[at]!);
+        if (opensUs > nowUs) {
+          this.againUs = opensUs;
           return;
         }
       }
-      const segment = this.doubtfulSegment++;
-      if (!isElsewhere || !history.markAgain(run, segment)) continue;
-      if (this.sendAgain(run, segment, path, nowUs)) this.counters.rescued++;
+      if (isRescue) this.nextOfRun++;
+      else this.againAt++;
+      if (!isPossible || (isRescue && !history.markAgain(run, segment))) continue;
+      if (!this.sendAgain(run, segment, path, nowUs)) continue;
+      if (isRescue) this.counters.rescued++;
+      else this.counters.repaired++;
     }
   }
 
@@ -257,12 +275,9 @@ export class Repair {
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
     const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);
-    const hasNoTarget = target === NONE || paths.limits.isSpent(target, nowUs);
-    if (hasNoTarget || history.tries[at]! >= TRIES_MAX || !this.spend(history.segmentBytes[at]!)) {
-      counters.givenUp++;
-    } else if (this.sendAgain(run, segment, target, nowUs)) {
-      counters.repaired++;
-    }
+    const hasTarget = target !== NONE && !paths.limits.isSpent(target, nowUs);
+    const mayTry = hasTarget && history.tries[at]! < TRIES_MAX && this.spend(history.segmentBytes[at]!);
+    if (!mayTry || !this.add(run, segment)) counters.givenUp++;
   }
 
   /**

@@ -115,7 +115,7 @@ export class ReorderBuffer {
     this.count = new Int32Array(sessions);
     this.patientBlock = new Int32Array(sessions).fill(NONE);
     this.waits = new Float32Array(sessions);
-    this.waitedUs = new Float64Array(sessions);
+    this.waitedUs = new Float64Array(sessions).fill(Number.NEGATIVE_INFINITY);
     this.waitingIndex = new Int32Array(sessions).fill(NONE);
     this.waiting = new Int32Array(Math.min(sessions, blocks));
   }
@@ -131,6 +131,7 @@ export class ReorderBuffer {
     this.empty(session);
     this.known[session] = 0;
     this.waits[session] = 0;
+    this.waitedUs[session] = Number.NEGATIVE_INFINITY;
     this.patientBlock[session] = NONE;
   }
 
@@ -223,13 +224,17 @@ export class ReorderBuffer {
 
   /** Until when the gap in front of a session's first packet, which every path has passed, is waited for. */
   private patientUntilUs(session: number, block: number, nowUs: number): number {
+    const patienceUs = this.owner.patienceUs(session);
     if (this.patientBlock[session] !== block) {
       this.patientBlock[session] = block;
-      const waits = this.waits[session]! * 2 ** (-(nowUs - this.waitedUs[session]!) / WAITS_HALF_US);
-      this.waits[session] = waits + 1;
-      this.waitedUs[session] = nowUs;
+      // What came meanwhile waits at the same time.
+      if (this.heldUs[block]! > this.waitedUs[session]! + patienceUs) {
+        const waits = this.waits[session]! * 2 ** (-(nowUs - this.waitedUs[session]!) / WAITS_HALF_US);
+        this.waits[session] = waits + 1;
+        this.waitedUs[session] = nowUs;
+      }
     }
-    return this.waits[session]! > WAITS_MAX ? 0 : this.heldUs[block]! + this.owner.patienceUs(session);
+    return this.waits[session]! > WAITS_MAX ? 0 : this.heldUs[block]! + patienceUs;
   }
 
   /** When `handleEvidence` or `handleTime` has something to do; Infinity where nothing waits. */

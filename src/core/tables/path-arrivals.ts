@@ -126,7 +126,10 @@ export class PathArrivals {
   handleTimestamp(slot: PathSlot, timestampUs: number, nowUs: number): void {
     const silentUs = nowUs - this.newestUs[slot]!;
     // A path is first-in first-out: what is older than the newest was sent again, and says nothing of the delay.
-    if (silentUs <= SILENCE_US && sequenceBefore(timestampUs, this.newestTimestampUs[slot]!)) return;
+    if (silentUs <= SILENCE_US && sequenceBefore(timestampUs, this.newestTimestampUs[slot]!)) {
+      this.trains.handleOld(slot, nowUs);
+      return;
+    }
     this.delayUs[slot] = (nowUs | 0) - timestampUs;
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;

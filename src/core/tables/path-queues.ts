@@ -175,8 +175,11 @@ export class PathQueues {
   handleSent(slot: PathSlot, packets: number, bytes: number, nowUs: number): void {
     const left = this.queueUs(slot, nowUs);
     const queue = Math.min(left + (bytes * 1e6) / this.rateBytesPerS[slot]!, QUEUE_MAX_US);
-    const sent = this.isLong(slot, (left + queue) / 2) ? this.sentLong : this.sentShort;
-    sent[slot] = sent[slot]! + packets;
+    const isLong = this.isLong(slot, (left + queue) / 2);
+    if (isLong || this.rateBytesPerS[slot]! < Number.POSITIVE_INFINITY) {
+      const sent = isLong ? this.sentLong : this.sentShort;
+      sent[slot] = sent[slot]! + packets;
+    }
     this.queue[slot] = queue;
     this.updatedUs[slot] = nowUs;
   }
@@ -237,6 +240,7 @@ export class PathQueues {
   handleLoss(slot: PathSlot, queueUs: number): boolean {
     const { lostShort, lostLong, sentShort, sentLong } = this;
     if (!this.isLong(slot, queueUs)) {
+      if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY) return false;
       lostShort[slot] = lostShort[slot]! + 1;
       this.forget(lostShort, sentShort, slot);
       return false;

@@ -116,6 +116,12 @@ export class PathTrains {
     this.begin(slot, stamp, nowUs);
   }
 
+  /** A packet came in that was sent again: its delay says nothing, but it was in the train, too. */
+  handleOld(slot: PathSlot, nowUs: number): void {
+    this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, nowUs - this.lastUs[slot]!);
+    this.lastUs[slot] = nowUs;
+  }
+
   /** What has been found since this was asked last, as RECEIVED has it; 0 where nothing was. */
   take(slot: PathSlot): number {
     const found = this.found[slot]!;

@@ -115,6 +115,31 @@ describe("the reorder buffer", () => {
     expect(waited(16, 60_000_000)).toBe(true);
   });
 
+  it("waits at the same time for all that was lost at the same time", () => {
+    const bench = new Bench();
+    bench.patienceUs = 20;
+    const gaps = Array.from({ length: 8 }, (_, gap) => 100 + 20 * gap);
+    bench.accept(90);
+    for (const start of gaps) bench.accept(start + 10, start + 10, { nowUs: 1000 });
+    bench.evidence = 300;
+    for (const [i, start] of gaps.entries()) {
+      bench.buffer.handleEvidence(1000 + i);
+      expect(bench.numbers.at(-1)).toBe(start - 10);
+      bench.accept(start, start, { nowUs: 1001 + i });
+    }
+    expect(bench.buffer.counters.byEvidence).toBe(0);
+    // Together they were one of those that are waited for.
+    const again = [300, 330, 360].map((start, i) => {
+      bench.evidence = start;
+      bench.accept(start, start, { nowUs: 2000 + 100 * i });
+      bench.buffer.handleEvidence(2000 + 100 * i);
+      const isWaiting = bench.buffer.size > 0;
+      bench.buffer.handleEvidence(2020 + 100 * i);
+      return isWaiting;
+    });
+    expect(again).toEqual([true, true, true]);
+  });
+
   it("waits as long for what may be sent again when it is looked at for other reasons meanwhile", () => {
     const bench = new Bench();
     bench.holdUs = 5;

@@ -28,6 +28,24 @@ describe("what was sent of late", () => {
     expect(history.find(B, 2)).toBe(NONE);
   });
 
+  it("is found in one pass from the newest to the oldest, however many runs that are", () => {
+    const history = new History(2);
+    const runs = Array.from({ length: 3000 }, (_, sequence) => {
+      sent(history, B, sequence, 1);
+      return sent(history, A, sequence, 1);
+    });
+    history.beginSearch();
+    const found = runs.map((_, i) => history.find(A, runs.length - 1 - i)).reverse();
+    expect(found).toEqual(runs);
+    // What is newer, or another path's, is looked for from the start.
+    history.beginSearch();
+    const numbers = [10, 2000].map((sequence) => [history.find(A, sequence), history.find(B, sequence)]);
+    expect(numbers).toEqual([
+      [runs[10], NONE],
+      [NONE, NONE],
+    ]);
+  });
+
   it("is found over the wrap of the numbers", () => {
     const history = new History(1);
     const before = sent(history, A, 0x7fff_fff0, 8);

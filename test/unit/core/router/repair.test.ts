@@ -360,6 +360,22 @@ describe("what a full queue loses", () => {
     expect(world.doubled).toEqual([]);
   });
 
+  it("and what anything else has lost is sent again no faster than the queue has room for", () => {
+    const world = rated([link]);
+    shorten(world, 10_000);
+    const { ab } = world.nodes.lines[0]!;
+    world.stream(30, 1000);
+    ab.options.loss = 1;
+    world.stream(40, 1000);
+    ab.options.loss = 0;
+    const before = world.repair.repaired;
+    world.stream(30, 1000);
+    world.nodes.run(0.5);
+    expect(world.repair.repaired - before).toBeGreaterThanOrEqual(38);
+    expect(ab.overflowed).toBe(0);
+    expect([world.missing.length, world.doubled]).toEqual([world.repair.signalled, []]);
+  });
+
   it("is less from then on: the path is filled less", () => {
     const world = rated([link]);
     shorten(world);

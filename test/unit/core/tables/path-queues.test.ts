@@ -281,6 +281,16 @@ describe("losses", () => {
     expect(table.rateBytesPerS[P]).toBe(0.7e6);
   });
 
+  it("say nothing of how long queues were as long as the rate was not known", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    for (let us = 0; us < 200; us++) {
+      table.handleSent(P, 1, 1000, us);
+      expect(table.handleLoss(P, 0)).toBe(false);
+    }
+    table.handleRate(P, 1e6, true);
+    expect(lose(table, 300, (queueUs) => (queueUs > 43_000 ? 0.5 : 0))).toBe(1);
+  });
+
   it("are not where short ones lose as many", () => {
     for (const loss of [0.01, 0.05, 0.2])
       for (const seed of [1, 2, 3]) expect(lose(queues(), 1000, () => loss, seed)).toBeLessThan(0.05);

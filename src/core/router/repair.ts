@@ -144,25 +144,26 @@ export class Repair {
   handleNack(node: NodeSlot, reader: BodyReader, nowUs: number): void {
     const { paths, history } = this.context;
     const { wanted, wantedRun } = this;
+    let count = 0;
     history.beginSearch();
     while (reader.next()) {
       if (reader.type !== FIELD_NACK) continue;
       const path = paths.find(node, reader.byte());
       if (path === NONE) continue;
-      let count = 0;
+      const from = count;
       for (let i = 0; i < reader.rangeCount(); i++) {
         const first = reader.rangeFirst(i);
         const length = Math.min(reader.rangeLength(i), wanted.length - count);
         for (let k = 0; k < length; k++) wanted[count++] = first + k;
       }
       // They are found from the newest to the oldest, and sent from the oldest to the newest.
-      for (let i = count - 1; i >= 0; i--) wantedRun[i] = history.find(path, wanted[i]!);
-      for (let i = 0; i < count; i++) {
+      for (let i = count - 1; i >= from; i--) wantedRun[i] = history.find(path, wanted[i]!);
+      for (let i = from; i < count; i++) {
         const run = wantedRun[i]! as Run | None;
         if (run !== NONE) this.repair(run, history.segmentOf(run, wanted[i]!), nowUs);
       }
     }
-    this.sendWaiting(nowUs);
+    this.sendPending(nowUs);
   }
 
   /** What was sent on a path and has not been reported is to be sent again on the others. */
@@ -179,12 +180,12 @@ export class Repair {
     }
     // The oldest first.
     for (let i = before, k = this.againEnd - 1; i < k; i++, k--) this.swap(i, k);
-    this.sendWaiting(nowUs);
+    this.sendPending(nowUs);
   }
 
   handleTick(nowUs: number): void {
     this.ask(nowUs);
-    this.sendWaiting(nowUs);
+    this.sendPending(nowUs);
   }
 
   nextDeadlineUs(): number {
@@ -218,8 +219,8 @@ export class Repair {
     againRun[b & (AGAIN_MAX - 1)] = run;
   }
 
-  /** Sends again what waits for it, before anything new and as fast as the paths take it: a full queue would lose it once more. */
-  private sendWaiting(nowUs: number): void {
+  /** Sends again what is to be, before anything new and as fast as the paths take it: a full queue would lose it once more. */
+  private sendPending(nowUs: number): void {
     const { history, paths } = this.context;
     while (this.againAt < this.againEnd) {
       const place = this.againAt & (AGAIN_MAX - 1);

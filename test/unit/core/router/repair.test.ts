@@ -114,14 +114,20 @@ class World {
     ab.isCut = ba.isCut = isCut;
   }
 
-  /** b asks for these numbers of the path over the first link. */
-  ask(ranges: readonly (readonly [first: number, count: number])[]): void {
+  /** b asks for these numbers of the path over the first link, in one request that has them in so many fields. */
+  ask(ranges: readonly (readonly [first: number, count: number])[], fields = 1): void {
     const { bytes, ...rest } = this.heartbeat!;
     const body = new BodyWriter();
     const datagram = new Uint8Array(8192);
     body.begin(new DataView(datagram.buffer), 0, datagram.length);
-    body.nack(this.paths.id[this.slotOf(0)]!);
-    for (const [first, count] of ranges) expect(body.range(first, count)).toBe(true);
+    for (let i = 0; i < fields; i++) {
+      body.nack(this.paths.id[this.slotOf(0)]!);
+      for (const [first, count] of ranges.slice(
+        i * (ranges.length / fields),
+        (i + 1) * (ranges.length / fields),
+      ))
+        expect(body.range(first, count)).toBe(true);
+    }
     const trailer = bytes.slice(-CONTROL_BLOCK_BYTES);
     trailer[BLOCK_FLAGS] = (trailer[BLOCK_FLAGS]! & ~(KIND_MASK | FLAG_SEQUENCED)) | KIND_NACK;
     datagram.set(trailer, body.bytes);
@@ -193,10 +199,10 @@ describe("a request", () => {
   });
 
   /** What it costs and does when b asks for these numbers. */
-  function ask(world: World, ranges: readonly (readonly [first: number, count: number])[]) {
+  function ask(world: World, ranges: readonly (readonly [first: number, count: number])[], fields = 1) {
     const steps = vi.spyOn(History.prototype, "previous");
     const before = { data: world.dataSent, ...world.repair };
-    world.ask(ranges);
+    world.ask(ranges, fields);
     const asked = steps.mock.calls.length;
     steps.mockRestore();
     world.nodes.run(0.1);
@@ -241,6 +247,23 @@ describe("a request", () => {
     // Nobody gets the same again by asking for it again.
     expect(ask(world, ranges).again).toBe(0);
     expect(world.doubled).toEqual([]);
+  });
+
+  it("brings no more when it asks in several fields", () => {
+    const world = new World([NEAR, FAR]);
+    world.stream(1500, 100);
+    world.nodes.run(0.2);
+    const next = world.nextNumber;
+    const { again } = ask(
+      world,
+      [
+        [next - 1000, 400],
+        [next - 500, 400],
+      ],
+      2,
+    );
+    expect(again).toBeGreaterThan(400);
+    expect(again).toBeLessThanOrEqual(ASKED_PACKETS_MAX);
   });
 
   it("for what was sent seconds ago brings nothing", () => {

@@ -8,6 +8,7 @@ import type { BoxesChart, Section, Table } from "./report/chart.ts";
 import { distinct, pick, shown } from "./select.ts";
 import { GOODPUT, type Measured, transfer } from "./transfer.ts";
 import { cases, overrunWarning, perCongestion } from "./transfer-report.ts";
+import { turns } from "./turns.ts";
 import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
 
 const PROFILES: readonly Profile[] = [
@@ -87,14 +88,6 @@ async function measureBeside(
     });
     const figures = { [KEEPS]: flow / alone, [FLOW]: flow, ...measured.figures };
     record({ experiment: fairness.name, condition, way: way.name, repeat, ...measured, figures });
-  }
-}
-
-function* turns(ways: readonly Way[], { kinds, congestions, repeats }: RunOptions) {
-  for (const congestion of congestions) {
-    for (let repeat = 1; repeat <= repeats; repeat++) {
-      for (const way of ways) if (kinds.includes(way.kind)) yield { way, congestion, repeat };
-    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
 import { lineSeries, type Measured } from "./transfer.ts";
 import { cases, pathLines, perCongestion } from "./transfer-report.ts";
+import { turns } from "./turns.ts";
 import { daemonReports, mpipWay, mptcpWay, type Way } from "./ways.ts";
 
 /** A way to cut a link. */
@@ -104,19 +105,13 @@ async function measureOutages(
   options: RunOptions,
   record: (run: Run) => void,
 ): Promise<void> {
-  const ways = [mptcpWay, ...options.variants.map(mpipWay)].filter(({ kind }) =>
-    options.kinds.includes(kind),
-  );
+  const ways = [mptcpWay, ...options.variants.map(mpipWay)];
   for (const outage of outages.filter(({ cut }) => options.conditions.includes(cut.name))) {
-    for (const congestion of options.congestions) {
-      for (let repeat = 1; repeat <= options.repeats; repeat++) {
-        for (const way of ways) {
-          // What a cut leaves behind must not be the next one's beginning.
-          await using network = await upNetwork(CUT_LINES);
-          const measured = await outageOver(network, way, outage, congestion);
-          record({ experiment, condition: outage.cut.name, way: way.name, repeat, ...measured });
-        }
-      }
+    for (const { way, congestion, repeat } of turns(ways, options)) {
+      // What a cut leaves behind must not be the next one's beginning.
+      await using network = await upNetwork(CUT_LINES);
+      const measured = await outageOver(network, way, outage, congestion);
+      record({ experiment, condition: outage.cut.name, way: way.name, repeat, ...measured });
     }
   }
 }

@@ -7,6 +7,7 @@ import { figureBars, figureTable } from "./figure-report.ts";
 import { type Network, upNetwork } from "./network.ts";
 import { CUT_LINES, CUTS } from "./outage.ts";
 import { perCongestion } from "./transfer-report.ts";
+import { turns } from "./turns.ts";
 import { daemonReports, mpipWay, mptcpWay, type RunningWay, type Way } from "./ways.ts";
 
 /** TCP connections at once. */
@@ -50,18 +51,12 @@ export const randomCuts: Experiment = {
 };
 
 async function measureRandomCuts(options: RunOptions, record: (run: Run) => void): Promise<void> {
-  const ways = [mptcpWay, ...options.variants.map(mpipWay)].filter(({ kind }) =>
-    options.kinds.includes(kind),
-  );
-  for (const congestion of options.congestions) {
-    for (let repeat = 1; repeat <= options.repeats; repeat++) {
-      for (const way of ways) {
-        await using network = await upNetwork(CUT_LINES);
-        // The same cuts for each way.
-        const measured = await cutsOver(network, way, congestion, options.seconds, new Rng(repeat));
-        record({ experiment: randomCuts.name, condition, way: way.name, congestion, repeat, ...measured });
-      }
-    }
+  const ways = [mptcpWay, ...options.variants.map(mpipWay)];
+  for (const { way, congestion, repeat } of turns(ways, options)) {
+    await using network = await upNetwork(CUT_LINES);
+    // The same cuts for each way.
+    const measured = await cutsOver(network, way, congestion, options.seconds, new Rng(repeat));
+    record({ experiment: randomCuts.name, condition, way: way.name, congestion, repeat, ...measured });
   }
 }
 

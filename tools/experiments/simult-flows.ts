@@ -5,6 +5,7 @@ import type { Section } from "./report/chart.ts";
 import { distinct, figure, medianFigure, pick, shown, shownRange } from "./select.ts";
 import { SECONDS, timedTransfer } from "./timed-transfer.ts";
 import { perCongestion } from "./transfer-report.ts";
+import { turns } from "./turns.ts";
 import { daemonReports, mpipWay, mptcpWay } from "./ways.ts";
 
 /** The kernel's test of MPTCP: 16 MB over two paths within the time that their rates together allow. */
@@ -55,27 +56,23 @@ async function measureSimult(options: RunOptions, record: (run: Run) => void): P
     const directions = DIRECTIONS.filter(({ suffix }) => options.conditions.includes(name + suffix));
     if (directions.length === 0) continue;
     await using network = await upNetwork(lines);
-    for (const congestion of options.congestions) {
-      for (let repeat = 1; repeat <= options.repeats; repeat++) {
-        for (const way of ways.filter(({ kind }) => options.kinds.includes(kind))) {
-          for (const { suffix, upload } of directions) {
-            const running = await way.start(network);
-            try {
-              const bytes = SIMULT_BYTES;
-              const measured = await timedTransfer(network, running, { bytes, congestion, upload });
-              const mpip = await daemonReports(running);
-              const figures = { ...measured.figures, [ALLOWED]: allowedSeconds(lines) };
-              const common = {
-                experiment: simultFlows.name,
-                condition: name + suffix,
-                way: way.name,
-                repeat,
-              };
-              record({ ...common, ...measured, figures, ...(mpip === undefined ? {} : { mpip }) });
-            } finally {
-              await running.stop();
-            }
-          }
+    for (const { way, congestion, repeat } of turns(ways, options)) {
+      for (const { suffix, upload } of directions) {
+        const running = await way.start(network);
+        try {
+          const bytes = SIMULT_BYTES;
+          const measured = await timedTransfer(network, running, { bytes, congestion, upload });
+          const mpip = await daemonReports(running);
+          const figures = { ...measured.figures, [ALLOWED]: allowedSeconds(lines) };
+          const common = {
+            experiment: simultFlows.name,
+            condition: name + suffix,
+            way: way.name,
+            repeat,
+          };
+          record({ ...common, ...measured, figures, ...(mpip === undefined ? {} : { mpip }) });
+        } finally {
+          await running.stop();
         }
       }
     }

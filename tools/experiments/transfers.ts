@@ -2,6 +2,7 @@ import type { Run, RunOptions } from "./experiment.ts";
 import { upNetwork } from "./network.ts";
 import type { Profile } from "./profiles.ts";
 import { transferOver } from "./transfer.ts";
+import { turns } from "./turns.ts";
 import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
 
 /** One transfer after the other over each of the ways, and that again and again, over each of the profiles. */
@@ -14,14 +15,9 @@ export async function measureTransfers(
 ): Promise<void> {
   for (const profile of profiles.filter(({ name }) => options.conditions.includes(name))) {
     await using network = await upNetwork(profile.lines);
-    const ways = waysOf(profile, options).filter(({ kind }) => options.kinds.includes(kind));
-    for (const congestion of options.congestions) {
-      for (let repeat = 1; repeat <= options.repeats; repeat++) {
-        for (const way of ways) {
-          const measured = await transferOver(network, way, { ...options, congestion });
-          record({ experiment, condition: profile.name, way: way.name, repeat, ...measured });
-        }
-      }
+    for (const { way, congestion, repeat } of turns(waysOf(profile, options), options)) {
+      const measured = await transferOver(network, way, { ...options, congestion });
+      record({ experiment, condition: profile.name, way: way.name, repeat, ...measured });
     }
   }
 }

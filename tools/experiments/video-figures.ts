@@ -5,6 +5,7 @@ import { figuresTable } from "./figure-report.ts";
 import type { LinesChart, Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
 import { perCongestion } from "./transfer-report.ts";
+import { turns } from "./turns.ts";
 import type { PlayerReport } from "./video/player-report.ts";
 import { CHUNK_S, MOST_BUFFER_S, PROXY_PORT, play, startWeb, upVideo } from "./video.ts";
 import {
@@ -40,14 +41,10 @@ export const figure7: Experiment = {
   conditions: ["3+3 Mbit/s"],
   async measure(options, record) {
     const ways = [singleWay(0), mptcpWay, ...options.variants.map(mpipWay)];
-    for (const congestion of options.congestions) {
-      for (let repeat = 1; repeat <= options.repeats; repeat++) {
-        for (const way of ways.filter(({ kind }) => options.kinds.includes(kind))) {
-          const measured = await videoOver(way, congestion, options.seconds);
-          const common = { experiment: figure7.name, condition: figure7.conditions[0]!, way: way.name };
-          record({ ...common, congestion, repeat, ...measured });
-        }
-      }
+    for (const { way, congestion, repeat } of turns(ways, options)) {
+      const measured = await videoOver(way, congestion, options.seconds);
+      const common = { experiment: figure7.name, condition: figure7.conditions[0]!, way: way.name };
+      record({ ...common, congestion, repeat, ...measured });
     }
   },
   report: (runs) => perCongestion(runs, adaptationSection),

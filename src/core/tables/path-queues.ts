@@ -20,6 +20,8 @@ const MEASURED_MIN_US = 500;
 /** If they are shorter by such a factor the rate is raised, by half of it and by so much at most. */
 const SHORTER_TIMES = 3;
 const RAISE_MAX = 4;
+/** A rate that is only assumed is raised by so much at least. */
+const ASSUMED_RAISE = 1.5;
 const DEVIATION_SMOOTHING = 1 / 8;
 /** The longest queues that are common: a longer one counts more than a shorter one. */
 const PEAK_UP = 0.2;
@@ -272,16 +274,22 @@ export class PathQueues {
     lost[slot] = lost[slot]! / 2;
   }
 
-  /** Where packets wait here although queues turn out much shorter than was thought, all the time, the path is faster. */
+  /**
+   * Where packets wait here although queues turn out much shorter than was thought, all the time, the path is faster; it
+   * may be where its rate is only assumed and they are shorter at all.
+   */
   private compare(slot: PathSlot, measured: number, expected: number, nowUs: number): void {
     this.highMeasuredUs[slot] = Math.max(this.highMeasuredUs[slot]!, measured);
     this.highExpectedUs[slot] = Math.max(this.highExpectedUs[slot]!, expected);
     this.compared[slot] = this.compared[slot]! + 1;
     if (nowUs - this.comparedUs[slot]! < COMPARE_US || this.compared[slot]! < COMPARED) return;
     const times = this.highExpectedUs[slot]! / (this.highMeasuredUs[slot]! + MEASURED_MIN_US);
-    const isHeld = this.heldBytes[slot]! > 0;
-    if (isHeld && times > SHORTER_TIMES && this.highExpectedUs[slot]! > SHORT_US)
-      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * Math.min(times / 2, RAISE_MAX);
+    const isAssumed = this.isAssumed[slot] === 1;
+    const isSlow = isAssumed ? times > 1 : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
+    if (isSlow && this.highExpectedUs[slot]! > SHORT_US) {
+      const raise = Math.max(times / 2, isAssumed ? ASSUMED_RAISE : 0);
+      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * Math.min(raise, RAISE_MAX);
+    }
     this.compared[slot] = 0;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;

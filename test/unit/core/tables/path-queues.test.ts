@@ -154,18 +154,29 @@ describe("a measured delay", () => {
   });
 
   it("makes the rate a higher one when queues are much shorter than was thought, all the time, and packets wait", () => {
-    const rateAfter = (measuredPart: number, heldBytes = 1) => {
-      const table = queues();
-      table.heldBytes[P] = heldBytes;
-      for (let us = 0; us <= 1e6; us += 5_000)
-        measure(table, us, us % 10_000 === 0 ? 0 : measuredPart * 20_000, 20_000, table.corrected[P]);
-      return table.rateBytesPerS[P]!;
-    };
     expect(rateAfter(0.2)).toBeGreaterThan(1.3 * RATE);
-    expect(rateAfter(0.2, 0)).toBe(RATE);
+    expect(rateAfter(0.2, { heldBytes: 0 })).toBe(RATE);
     expect(rateAfter(0.9)).toBe(RATE);
     expect(rateAfter(3)).toBe(RATE);
   });
+
+  it("makes a rate that is only assumed a higher one when they are shorter at all", () => {
+    const assumed = { heldBytes: 0, isKnown: false };
+    expect(rateAfter(0.9, { ...assumed, forUs: 90_000 })).toBe(1.5 * RATE);
+    expect(rateAfter(0.9, assumed)).toBeGreaterThan(10 * RATE);
+    expect(rateAfter(0.2, { ...assumed, forUs: 90_000 })).toBeGreaterThan(2 * RATE);
+    expect(rateAfter(1.1, assumed)).toBe(RATE);
+  });
+
+  /** Packets were thought to have to wait for 20 ms, and had to wait for a part of that. */
+  function rateAfter(measuredPart: number, { heldBytes = 1, isKnown = true, forUs = 1e6 } = {}): number {
+    const table = queues();
+    if (isKnown) table.handleRate(P, RATE, true);
+    table.heldBytes[P] = heldBytes;
+    for (let us = 0; us <= forUs; us += 5_000)
+      measure(table, us, us % 10_000 === 0 ? 0 : measuredPart * 20_000, 20_000, table.corrected[P]);
+    return table.rateBytesPerS[P]!;
+  }
 });
 
 describe("the rate of a path", () => {

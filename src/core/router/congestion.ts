@@ -59,8 +59,7 @@ export class Congestion {
     const lateUs = queues.floorUs[path]! + queues.waitUs(path, nowUs) - this.slowestUs;
     const limitUs = Math.max(WAIT_RTTS * rttUs, WAIT_MIN_US) + WAIT_DEVIATIONS * queues.deviationUs[path]!;
     if (lateUs < limitUs) {
-      this.times[node] = 0;
-      this.sinceUs[node] = Number.POSITIVE_INFINITY;
+      this.noteShort(node);
       return WAIT;
     }
     if (lateUs > limitUs + Math.max(rttUs, REFUSED_US)) return REFUSE;
@@ -74,6 +73,12 @@ export class Congestion {
     this.nodeUs[node] = nowUs;
     this.times[node] = this.times[node]! + 1;
     return WAIT_AND_SIGNAL;
+  }
+
+  /** A packet to the node has to wait for no longer than any may, or not at all. */
+  noteShort(node: NodeSlot): void {
+    this.times[node] = 0;
+    this.sinceUs[node] = Number.POSITIVE_INFINITY;
   }
 
   /** Whether the sender of a session is to be told; not if it was less than `epochUs` ago. */

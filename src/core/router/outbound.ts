@@ -211,8 +211,11 @@ export class Outbound {
   ): boolean {
     const { waiting } = this;
     if (!this.dispatch.mayWait) return false;
-    if (!waiting.isWaitedFor(path) && this.context.paths.gates.opensUs(path, leavingBytes) <= nowUs)
+    const { paths, congestion } = this.context;
+    if (!waiting.isWaitedFor(path) && paths.gates.opensUs(path, leavingBytes) <= nowUs) {
+      congestion.noteShort(paths.nodeOf(path));
       return false;
+    }
     return carriedBytes > SMALL_BYTES || waiting.hasSession(session);
   }
 

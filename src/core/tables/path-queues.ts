@@ -20,7 +20,8 @@ const MEASURED_MIN_US = 500;
 /** If they are shorter by such a factor the rate is raised, by half of it and by so much at most. */
 const SHORTER_TIMES = 3;
 const RAISE_MAX = 4;
-/** A rate that is only assumed is raised by so much at least. */
+/** The same where the rate is only assumed; it is raised by so much at least. */
+const ASSUMED_TIMES = 1.5;
 const ASSUMED_RAISE = 1.5;
 const DEVIATION_SMOOTHING = 1 / 8;
 /** The longest queues that are common: a longer one counts more than a shorter one. */
@@ -276,7 +277,7 @@ export class PathQueues {
 
   /**
    * Where packets wait here although queues turn out much shorter than was thought, all the time, the path is faster; it
-   * may be where its rate is only assumed and they are shorter at all.
+   * may be where its rate is only assumed and they are shorter.
    */
   private compare(slot: PathSlot, measured: number, expected: number, nowUs: number): void {
     this.highMeasuredUs[slot] = Math.max(this.highMeasuredUs[slot]!, measured);
@@ -285,7 +286,7 @@ export class PathQueues {
     if (nowUs - this.comparedUs[slot]! < COMPARE_US || this.compared[slot]! < COMPARED) return;
     const times = this.highExpectedUs[slot]! / (this.highMeasuredUs[slot]! + MEASURED_MIN_US);
     const isAssumed = this.isAssumed[slot] === 1;
-    const isSlow = isAssumed ? times > 1 : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
+    const isSlow = isAssumed ? times > ASSUMED_TIMES : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
     if (isSlow && this.highExpectedUs[slot]! > SHORT_US) {
       const raise = Math.max(times / 2, isAssumed ? ASSUMED_RAISE : 0);
       this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * Math.min(raise, RAISE_MAX);

@@ -9,6 +9,8 @@ const FLOOR_US = 30_000_000;
 const TRAIN_BYTES = 24_000;
 const TRAIN_US = 4_000;
 const TRAIN_ENDS_US = 12_000;
+/** A slow path shows it with fewer bytes after so long, unless delays vary by themselves. */
+const SLOW_US = 40_000;
 /** Packets that had to queue come evenly: no two so far apart. Others waited for something else. */
 const GAP_PART = 0.25;
 /**
@@ -17,7 +19,7 @@ const GAP_PART = 0.25;
  */
 const FASTER_PART = 0.8;
 const FASTER_PART_NOISY = 0.5;
-/** They vary if most packets that come so long after the one before take so much longer than the fastest. */
+/** They vary if most packets that were due so long after the one before came take so much longer than the fastest. */
 const SPARSE_US = 5_000;
 const NOISY_US = 1_000;
 /** How much longer half of them take at least, found in steps by this factor. */
@@ -88,7 +90,7 @@ export class PathTrains {
     const waitedUs = (delayUs - this.floorUs[slot]!) | 0;
     const gapUs = nowUs - this.lastUs[slot]!;
     this.lastUs[slot] = nowUs;
-    if (gapUs > SPARSE_US) this.noteUsual(slot, waitedUs);
+    if (gapUs - waitedUs > SPARSE_US) this.noteUsual(slot, waitedUs);
     if (waitedUs < WAITED_US) {
       this.beganUs[slot] = Number.NaN;
       return;
@@ -101,9 +103,11 @@ export class PathTrains {
     this.longestGapUs[slot] = Math.max(this.longestGapUs[slot]!, gapUs);
     const { bytes, packets, lost } = this.counts;
     const trainBytes = bytes[slot]! - this.beganBytes[slot]!;
-    if (elapsedUs < TRAIN_US || trainBytes < TRAIN_BYTES) return;
+    const isNoisy = this.usualUs[slot]! >= NOISY_US;
+    const isSlow = elapsedUs > SLOW_US && !isNoisy;
+    if (elapsedUs < TRAIN_US || (trainBytes < TRAIN_BYTES && !isSlow)) return;
     if (this.longestGapUs[slot]! < GAP_PART * elapsedUs) {
-      const part = this.usualUs[slot]! < NOISY_US ? FASTER_PART : FASTER_PART_NOISY;
+      const part = isNoisy ? FASTER_PART_NOISY : FASTER_PART;
       const sentUs = (stamp - this.beganStamp[slot]!) | 0;
       // Where a queue is full, what comes takes as long as it took to send it with what is lost.
       const came = packets[slot]! - this.beganPackets[slot]!;

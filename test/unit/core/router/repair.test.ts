@@ -306,7 +306,8 @@ describe("a path that goes silent", () => {
 
   it("has it sent as fast as the others' queues allow, and nobody is woken in vain meanwhile", () => {
     const link = { ...NEAR, bitsPerS: 8e6, queueBytes: 100_000 };
-    const world = new World([link, link]);
+    // The faster one is cut.
+    const world = new World([link, { ...link, delayUs: link.delayUs + 1_000 }]);
     world.stream(3000, 560);
     const { router } = world.nodes.a;
     const tick = router.handleTick.bind(router);
@@ -321,7 +322,7 @@ describe("a path that goes silent", () => {
       longestUs = Math.max(longestUs, world.paths.queues.queueUs(world.slotOf(1), nowUs));
     };
     world.cut(0);
-    world.stream(500, 2000);
+    world.stream(700, 1500);
     world.nodes.run(0.5);
     expect([world.missing.length, world.doubled]).toEqual([world.repair.signalled, []]);
     // They went out one after the other.

@@ -160,12 +160,12 @@ describe("a measured delay", () => {
     expect(rateAfter(3)).toBe(RATE);
   });
 
-  it("makes a rate that is only assumed a higher one when they are shorter at all", () => {
+  it("makes a rate that is only assumed a higher one when they are shorter", () => {
     const assumed = { heldBytes: 0, isKnown: false };
-    expect(rateAfter(0.9, { ...assumed, forUs: 90_000 })).toBe(1.5 * RATE);
-    expect(rateAfter(0.9, assumed)).toBeGreaterThan(10 * RATE);
+    expect(rateAfter(0.6, { ...assumed, forUs: 90_000 })).toBe(1.5 * RATE);
+    expect(rateAfter(0.6, assumed)).toBeGreaterThan(10 * RATE);
     expect(rateAfter(0.2, { ...assumed, forUs: 90_000 })).toBeGreaterThan(2 * RATE);
-    expect(rateAfter(1.1, assumed)).toBe(RATE);
+    expect(rateAfter(0.8, assumed)).toBe(RATE);
   });
 
   /** Packets were thought to have to wait for 20 ms, and had to wait for a part of that. */

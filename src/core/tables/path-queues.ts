@@ -70,7 +70,7 @@ export class PathQueues {
   private readonly oldFloorUs: Float64Array;
   private readonly newFloorUs: Float64Array;
   private readonly floorSinceUs: Float64Array;
-  /** Whether the rate is only assumed, and what the peer said last of it. */
+  /** Whether the rate is only assumed, and what the peer said of it last, or at most while it is not known. */
   private readonly isAssumed: Uint8Array;
   private readonly lastRate: Float64Array;
   private readonly peakUs: Float64Array;
@@ -218,13 +218,15 @@ export class PathQueues {
   handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean): void {
     const known = this.rateBytesPerS[slot]!;
     const last = this.lastRate[slot]!;
-    this.lastRate[slot] = bytesPerS;
     if (known === Number.POSITIVE_INFINITY || this.isAssumed[slot] === 1) {
-      if (!isFaster && known === Number.POSITIVE_INFINITY) return;
-      this.rateBytesPerS[slot] = bytesPerS;
+      const most = Math.max(bytesPerS, last);
+      this.lastRate[slot] = most;
+      if (!isFaster && (known === Number.POSITIVE_INFINITY || most < known)) return;
+      this.rateBytesPerS[slot] = most;
       this.isAssumed[slot] = 0;
       return;
     }
+    this.lastRate[slot] = bytesPerS;
     const lower = Math.min(bytesPerS, last);
     const higher = Math.max(bytesPerS, last);
     if (lower > known) {

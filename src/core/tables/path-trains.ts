@@ -19,11 +19,14 @@ const GAP_PART = 0.25;
  */
 const FASTER_PART = 0.8;
 const FASTER_PART_NOISY = 0.5;
+/** And there it must have lasted so many times as long as those take longer. */
+const NOISY_TIMES = 3;
 /** They vary if most packets that were due so long after the one before came take so much longer than the fastest. */
 const SPARSE_US = 5_000;
 const NOISY_US = 1_000;
-/** How much longer half of them take at least, found in steps by this factor. */
+/** How much longer half of them take at least, found in steps by this factor; at first it is not known that it is less. */
 const USUAL_STEP = 1.5;
+const USUAL_FIRST_US = NOISY_US;
 const USUAL_MIN_US = 100;
 const USUAL_MAX_US = 50_000;
 
@@ -69,7 +72,7 @@ export class PathTrains {
     this.beganPackets = new Float64Array(capacity);
     this.beganLost = new Float64Array(capacity);
     this.lastUs = new Float64Array(capacity);
-    this.usualUs = new Float64Array(capacity).fill(USUAL_MIN_US);
+    this.usualUs = new Float64Array(capacity).fill(USUAL_FIRST_US);
     this.longestGapUs = new Float64Array(capacity);
     this.found = new Int32Array(capacity);
   }
@@ -78,7 +81,7 @@ export class PathTrains {
     this.floorSinceUs[slot] = Number.NEGATIVE_INFINITY;
     this.beganUs[slot] = Number.NaN;
     this.found[slot] = 0;
-    this.usualUs[slot] = USUAL_MIN_US;
+    this.usualUs[slot] = USUAL_FIRST_US;
   }
 
   /**
@@ -108,14 +111,18 @@ export class PathTrains {
     if (elapsedUs < TRAIN_US || (trainBytes < TRAIN_BYTES && !isSlow)) return;
     if (this.longestGapUs[slot]! < GAP_PART * elapsedUs) {
       const part = isNoisy ? FASTER_PART_NOISY : FASTER_PART;
+      const noiseUs = isNoisy ? NOISY_TIMES * this.usualUs[slot]! : 0;
       const sentUs = (stamp - this.beganStamp[slot]!) | 0;
       // Where a queue is full, what comes takes as long as it took to send it with what is lost.
       const came = packets[slot]! - this.beganPackets[slot]!;
       const camePart = came / (came + Math.max(lost[slot]! - this.beganLost[slot]!, 0));
       // Faster than they were sent they come only if something on the way stood still before.
       const bytesPerMs = Math.min((trainBytes * 1000) / Math.max(elapsedUs, sentUs), CARRIES_MASK);
-      this.found[slot] = bytesPerMs | (sentUs * camePart < part * elapsedUs ? CARRIES_FASTER : 0);
-      if (elapsedUs < TRAIN_ENDS_US) return;
+      const isFaster = elapsedUs > noiseUs && sentUs * camePart < part * elapsedUs;
+      // Where it takes long to show, the shorter trains behind it are not to hide it.
+      if (isFaster) this.found[slot] = bytesPerMs | CARRIES_FASTER;
+      else if (!isNoisy || this.found[slot]! >= 0) this.found[slot] = bytesPerMs;
+      if (elapsedUs < Math.max(TRAIN_ENDS_US, noiseUs)) return;
     }
     this.begin(slot, stamp, nowUs);
   }

@@ -204,6 +204,18 @@ describe("the rate of a path", () => {
     expect(table.rateBytesPerS[P]).toBe(RATE);
   });
 
+  it("is the highest at which packets have come by then", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    expect(told(table, [0.8 * RATE, 1.1 * RATE, 0.7 * RATE], !FASTER)).toBe(Number.POSITIVE_INFINITY);
+    expect(told(table, [0.9 * RATE], FASTER)).toBe(1.1 * RATE);
+  });
+
+  it("stays what was assumed where they come more slowly because they are sent so", () => {
+    const table = queues();
+    expect(told(table, [RATE / 4, RATE / 4], !FASTER)).toBe(RATE);
+    expect(told(table, [RATE / 4], FASTER)).toBe(RATE / 4);
+  });
+
   it("rises when the peer says so twice, at once if it is much higher", () => {
     const known = queues(Number.POSITIVE_INFINITY);
     expect(told(known, [RATE, RATE, 1.2 * RATE], FASTER)).toBe(RATE);

@@ -82,6 +82,14 @@ describe("packets that had to wait behind each other", () => {
     expect(line.found).toBeUndefined();
   });
 
+  it("show it on a slow path with fewer bytes, unless delays vary by themselves", () => {
+    expect(new Line(125).send(9, 1).found).toEqual({ bytesPerMs: 125, isFaster: true });
+    expect(new Line(125).send(4, 1).found).toBeUndefined();
+    const noisy = new Line(125);
+    for (let k = 0; k < 10; k++) noisy.send(1, 50_000, () => (k % 3 === 0 ? 0 : 5_000));
+    expect(noisy.send(9, 1).found).toBeUndefined();
+  });
+
   it("show what the path carries of late", () => {
     const line = new Line(5_000);
     line.send(60, 1);
@@ -132,5 +140,13 @@ describe("packets that had to wait behind each other", () => {
     }
     full.trains.take(P);
     expect(full.send(60, 80).found?.isFaster).toBe(true);
+  });
+
+  it("do not seem to be sent faster where a single delay may be as long", () => {
+    const noisy = new Line(5_000);
+    for (let k = 0; k < 20; k++) noisy.send(1, 50_000, () => 5_000 * (k % 5));
+    noisy.trains.take(P);
+    expect(noisy.send(60, 80).found?.isFaster).toBe(false);
+    expect(noisy.send(300, 80).found?.isFaster).toBe(true);
   });
 });

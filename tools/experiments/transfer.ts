@@ -50,8 +50,7 @@ export async function transfer(
     }),
   );
   const mpip = await daemonReports(way);
-  // What is left at the end is too short to say anything.
-  const intervals = result.intervals.filter(({ startS, endS }) => endS - startS > INTERVAL_MS / 2000);
+  const { intervals } = result;
   const received = {
     atS: intervals.map(({ endS }) => endS),
     values: intervals.map(({ bitsPerS }) => bitsPerS / 1e6),

@@ -29,7 +29,7 @@ export interface IperfOptions {
 export interface IperfResult {
   sentBitsPerS: number;
   receivedBitsPerS: number;
-  /** What the receiver got in each interval. */
+  /** What the receiver got in each whole interval. */
   intervals: IperfInterval[];
   /** TCP only. */
   retransmits?: number;
@@ -95,20 +95,24 @@ export function parseIperf3(json: string, reverse: boolean): IperfResult {
   return {
     sentBitsPerS: end.sum_sent.bits_per_second,
     receivedBitsPerS: end.sum_received.bits_per_second,
-    intervals: receiver.intervals.map(({ sum }) => ({
-      startS: sum.start,
-      endS: sum.end,
-      bitsPerS: sum.bits_per_second,
-    })),
+    intervals: wholeIntervals(receiver.intervals.map(({ sum }) => sum)),
     ...(retransmits === undefined ? {} : { retransmits }),
     ...(end.sender_tcp_congestion === undefined ? {} : { congestion: end.sender_tcp_congestion }),
     ...(end.sum === undefined ? {} : { lostPercent: end.sum.lost_percent, jitterMs: end.sum.jitter_ms }),
   };
 }
 
+/** The last one may be a sliver, over which a rate says nothing. */
+function wholeIntervals(sums: readonly IntervalSum[]): IperfInterval[] {
+  const longestS = Math.max(...sums.map(({ start, end }) => end - start));
+  return sums
+    .filter(({ start, end }) => end - start > longestS / 2)
+    .map((sum) => ({ startS: sum.start, endS: sum.end, bitsPerS: sum.bits_per_second }));
+}
+
 interface IperfReport {
   error?: string;
-  intervals: { sum: IperfSum & { start: number; end: number } }[];
+  intervals: { sum: IntervalSum }[];
   end?: {
     sum_sent?: IperfSum;
     sum_received?: IperfSum;
@@ -121,6 +125,11 @@ interface IperfReport {
 interface IperfSum {
   bits_per_second: number;
   retransmits?: number;
+}
+
+interface IntervalSum extends IperfSum {
+  start: number;
+  end: number;
 }
 
 function parseReport(json: string): IperfReport {

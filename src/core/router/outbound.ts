@@ -201,7 +201,10 @@ export class Outbound {
     }
   }
 
-  /** Whether the packet may not leave yet. Small ones need not wait, unless others of their session do. */
+  /**
+   * Whether the packet may not leave yet. Small ones need not wait, unless others of their session do. If none would have
+   * to, senders need not send less.
+   */
   private mustWait(
     path: PathSlot,
     session: SessionSlot,

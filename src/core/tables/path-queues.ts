@@ -17,12 +17,11 @@ const COMPARE_US = 100_000;
 /** A queue that is shorter says nothing of the rate, nor does a measurement say more exactly how long it is. */
 const SHORT_US = 2_000;
 const MEASURED_MIN_US = 500;
-/** If they are shorter by such a factor the rate is raised, by half of it and by so much at most. */
+/** If they are shorter by such a factor, or such a one if it is only assumed, the rate is raised by half of that, within bounds. */
 const SHORTER_TIMES = 3;
-const RAISE_MAX = 4;
-/** The same where the rate is only assumed; it is raised by so much at least. */
 const ASSUMED_TIMES = 1.5;
-const ASSUMED_RAISE = 1.5;
+const RAISE_MIN = 1.5;
+const RAISE_MAX = 4;
 const DEVIATION_SMOOTHING = 1 / 8;
 /** The longest queues that are common: a longer one counts more than a shorter one. */
 const PEAK_UP = 0.2;
@@ -213,7 +212,7 @@ export class PathQueues {
   /**
    * Packets that had to wait came through at this rate. Where they were sent faster than that, or others wait for the
    * path here, the path carries no more; otherwise it carries that much at least. One such rate may have been taken when
-   * something stood still for a moment, so it takes two to change what is known.
+   * something stood still for a moment, so it takes two to change what is known, and what is known first is the highest so far.
    */
   handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean): void {
     const known = this.rateBytesPerS[slot]!;
@@ -221,7 +220,7 @@ export class PathQueues {
     if (known === Number.POSITIVE_INFINITY || this.isAssumed[slot] === 1) {
       const most = Math.max(bytesPerS, last);
       this.lastRate[slot] = most;
-      if (!isFaster && (known === Number.POSITIVE_INFINITY || most < known)) return;
+      if (!isFaster && most < known) return;
       this.rateBytesPerS[slot] = most;
       this.isAssumed[slot] = 0;
       return;
@@ -288,11 +287,10 @@ export class PathQueues {
     if (nowUs - this.comparedUs[slot]! < COMPARE_US || this.compared[slot]! < COMPARED) return;
     const times = this.highExpectedUs[slot]! / (this.highMeasuredUs[slot]! + MEASURED_MIN_US);
     const isAssumed = this.isAssumed[slot] === 1;
-    const isSlow = isAssumed ? times > ASSUMED_TIMES : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
-    if (isSlow && this.highExpectedUs[slot]! > SHORT_US) {
-      const raise = Math.max(times / 2, isAssumed ? ASSUMED_RAISE : 0);
-      this.rateBytesPerS[slot] = this.rateBytesPerS[slot]! * Math.min(raise, RAISE_MAX);
-    }
+    const isTooLow = isAssumed ? times > ASSUMED_TIMES : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
+    if (isTooLow && this.highExpectedUs[slot]! > SHORT_US)
+      this.rateBytesPerS[slot] =
+        this.rateBytesPerS[slot]! * Math.min(Math.max(times / 2, RAISE_MIN), RAISE_MAX);
     this.compared[slot] = 0;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;

@@ -33,6 +33,14 @@ describe("iperf3's report", () => {
     ]);
   });
 
+  it("leaves out a sliver at the end, over which a rate says nothing", () => {
+    const sliver = { sum: { start: 2, end: 2.01, bits_per_second: 1 } };
+    const report = { ...tcp, server_output_json: { intervals: [sum(0, 21), sum(1, 22), sliver] } };
+    expect(parseIperf3(JSON.stringify(report), false).intervals.map(({ bitsPerS }) => bitsPerS)).toEqual([
+      21, 22,
+    ]);
+  });
+
   it("of UDP tells the loss", () => {
     const udp = {
       intervals: [],

@@ -41,6 +41,9 @@ const WAITS_HALF_US = 500_000;
  * A gap is given up by evidence, by time, or when the session's buffer is full; what lies behind it is handed on in
  * order up to the next gap (all of it when the buffer is full, as in the paper).
  *
+ * What TCP sends again must not overtake what it sent before that, or the sender takes all of that for lost (RFC 8985):
+ * it waits at the end of the list, as if it covered no numbers.
+ *
  * Copies lie in blocks of the arena. A block that has been released is used again only after `recycle`, when what was
  * handed on has been written.
  *
@@ -161,26 +164,36 @@ export class ReorderBuffer {
       this.known[session] = 1;
       this.expected[session] = start;
     }
-    if (((start - this.expected[session]!) | 0) <= 0) {
+    const bytes = headerBytes + payloadBytes;
+    const hasRoom = bytes <= this.blockBytes && this.freeCount > 0;
+    if (((end - this.expected[session]!) | 0) <= 0) {
+      const last = this.last[session]!;
+      if (last === NONE || ((timestamp - this.timestamp[last]!) | 0) <= 0 || !hasRoom) {
+        this.owner.release(session, tag, at, headerBytes, payloadBytes);
+        return;
+      }
+      // Sent again, and later than all that waits.
+      const place = this.end[last]!;
+      this.insert(session, last, place, place, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+    } else if (((start - this.expected[session]!) | 0) <= 0) {
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
-      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      this.expected[session] = end;
       if (this.count[session]! > 0) {
         const lateUs = (timestamp - this.timestamp[this.first[session]!]!) | 0;
         if (lateUs > 0) this.owner.noteLate(session, lateUs);
         this.releaseConsecutive(session);
       }
       return;
-    }
-    const bytes = headerBytes + payloadBytes;
-    if (bytes > this.blockBytes || this.freeCount === 0) {
-      // No room to wait: the session goes on as if there were no buffer.
+    } else if (!hasRoom) {
+      // The session goes on as if there were no buffer.
       this.counters.byFullness++;
       this.releaseAll(session);
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
       if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
       return;
+    } else if (!this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes)) {
+      return;
     }
-    if (!this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes)) return;
     if (this.count[session]! >= this.limit) {
       this.counters.byFullness++;
       this.releaseAll(session);
@@ -260,7 +273,7 @@ export class ReorderBuffer {
     return this.heldUs[block]! + (isPassed ? owner.patienceUs(session) : owner.holdUs(session));
   }
 
-  /** Copies a packet into its place in the session's list; false where it is there already. */
+  /** Holds a packet at its place in the session's list; false where it is there already. */
   private hold(
     session: number,
     start: number,
@@ -272,7 +285,6 @@ export class ReorderBuffer {
     headerBytes: number,
     payloadBytes: number,
   ): boolean {
-    const { next } = this;
     // Most packets belong at the end.
     let before = this.last[session]!;
     if (before !== NONE && ((start - this.start[before]!) | 0) <= 0) {
@@ -280,13 +292,31 @@ export class ReorderBuffer {
       let block = this.first[session]!;
       while (block !== NONE && ((start - this.start[block]!) | 0) > 0) {
         before = block;
-        block = next[block]!;
+        block = this.next[block]!;
       }
       if (block !== NONE && this.start[block] === start && ((end - this.end[block]!) | 0) <= 0) {
         this.counters.duplicates++;
         return false;
       }
     }
+    this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+    return true;
+  }
+
+  /** Copies a packet into the session's list, behind the block `before` or to its front. */
+  private insert(
+    session: number,
+    before: number,
+    start: number,
+    end: number,
+    timestamp: number,
+    nowUs: number,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const { next } = this;
     const block = this.take();
     this.start[block] = start;
     this.end[block] = end;
@@ -307,7 +337,6 @@ export class ReorderBuffer {
     if (this.count[session] === 0) this.wait(session);
     this.count[session] = this.count[session]! + 1;
     this.counters.held++;
-    return true;
   }
 
   /** Takes the last of the free blocks, and closes the gap in front of the released ones. */

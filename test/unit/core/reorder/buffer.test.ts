@@ -190,6 +190,49 @@ describe("the reorder buffer", () => {
     expect(bench.numbers).toEqual([100, 100, 110, 120]);
   });
 
+  it("lets what was sent again not overtake what waits and was sent before it", () => {
+    const bench = new Bench();
+    for (const [start, timestamp] of [
+      [100, 1000],
+      [120, 1002],
+      [130, 1003],
+    ] as const)
+      bench.accept(start, timestamp);
+    bench.accept(90, 1030);
+    bench.accept(80, 1040);
+    expect(bench.numbers).toEqual([100]);
+    // Behind it, and twice what stands at its place in the list.
+    bench.accept(150, 1050);
+    bench.accept(140, 1041);
+    bench.accept(140, 1041);
+    // Sent before what waits: it has overtaken nothing.
+    bench.accept(70, 1001);
+    expect(bench.numbers).toEqual([100, 70]);
+    bench.accept(110, 1001);
+    expect(bench.numbers).toEqual([100, 70, 110, 120, 130, 140, 90, 80, 150]);
+    expect(bench.buffer.counters.duplicates).toBe(1);
+    expect(bench.late).toEqual([]);
+    expect(bench.buffer.size).toBe(0);
+  });
+
+  it("hands on what was sent again when the gap in front of it is given up", () => {
+    const bench = new Bench();
+    bench.accept(100, 1000);
+    bench.accept(120, 1002);
+    bench.accept(90, 1030);
+    bench.evidence = 1002;
+    bench.buffer.handleEvidence(0);
+    expect(bench.numbers).toEqual([100, 120, 90]);
+  });
+
+  it("hands on what was sent again at once where there is no room for it to wait", () => {
+    const bench = new Bench(BLOCKS + 1);
+    bench.accept(100, 1000);
+    for (let i = 0; i < BLOCKS; i++) bench.accept(120 + 10 * i, 1002 + i);
+    bench.accept(90, 2000);
+    expect(bench.numbers).toEqual([100, 90]);
+  });
+
   it("gives up a gap when every path has passed it, and only that one", () => {
     const bench = new Bench();
     bench.accept(100, 1);

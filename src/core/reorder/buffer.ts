@@ -42,7 +42,7 @@ const WAITS_HALF_US = 500_000;
  * order up to the next gap (all of it when the buffer is full, as in the paper).
  *
  * What TCP sends again must not overtake what it sent before that, or the sender takes all of that for lost (RFC 8985):
- * it waits at the end of the list, as if it covered no numbers.
+ * it waits at the end of the list, as if it covered no numbers, and moves there again while what was sent before it may come.
  *
  * Copies lie in blocks of the arena. A block that has been released is used again only after `recycle`, when what was
  * handed on has been written.
@@ -78,6 +78,8 @@ export class ReorderBuffer {
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly count: Int32Array;
+  /** Those that cover no numbers because they were sent again. */
+  private readonly again: Int32Array;
   /** The packet in front of which a gap is waited for that every path has passed, how often that was, and when last. */
   private readonly patientBlock: Int32Array;
   private readonly waits: Float32Array;
@@ -116,6 +118,7 @@ export class ReorderBuffer {
     this.first = new Int32Array(sessions).fill(NONE);
     this.last = new Int32Array(sessions).fill(NONE);
     this.count = new Int32Array(sessions);
+    this.again = new Int32Array(sessions);
     this.patientBlock = new Int32Array(sessions).fill(NONE);
     this.waits = new Float32Array(sessions);
     this.waitedUs = new Float64Array(sessions).fill(Number.NEGATIVE_INFINITY);
@@ -175,13 +178,14 @@ export class ReorderBuffer {
       // Sent again, and later than all that waits.
       const place = this.end[last]!;
       this.insert(session, last, place, place, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+      this.again[session] = this.again[session]! + 1;
     } else if (((start - this.expected[session]!) | 0) <= 0) {
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
       this.expected[session] = end;
       if (this.count[session]! > 0) {
         const lateUs = (timestamp - this.timestamp[this.first[session]!]!) | 0;
         if (lateUs > 0) this.owner.noteLate(session, lateUs);
-        this.releaseConsecutive(session);
+        this.releaseConsecutive(session, nowUs);
       }
       return;
     } else if (!hasRoom) {
@@ -218,7 +222,7 @@ export class ReorderBuffer {
         }
         if (nowUs < this.patientUntilUs(session, block, nowUs)) break;
         this.counters.byEvidence++;
-        this.giveUp(session);
+        this.giveUp(session, nowUs);
       }
     }
   }
@@ -230,7 +234,7 @@ export class ReorderBuffer {
       while (this.count[session]! > 0) {
         if (nowUs < this.dueUs(session)) break;
         this.counters.byTime++;
-        this.giveUp(session);
+        this.giveUp(session, nowUs);
       }
     }
   }
@@ -352,19 +356,46 @@ export class ReorderBuffer {
     this.released++;
   }
 
-  private giveUp(session: number): void {
+  private giveUp(session: number, nowUs: number): void {
     this.expected[session] = this.start[this.first[session]!]!;
-    this.releaseConsecutive(session);
+    this.releaseConsecutive(session, nowUs);
   }
 
-  private releaseConsecutive(session: number): void {
+  private releaseConsecutive(session: number, nowUs: number): void {
     let expected = this.expected[session]!;
     let block = this.first[session]!;
     while (block !== NONE && ((this.start[block]! - expected) | 0) <= 0) {
+      if (this.start[block] === this.end[block] && this.mayOvertake(session, block, nowUs)) {
+        block = this.putOff(session);
+        continue;
+      }
       if (((this.end[block]! - expected) | 0) > 0) expected = this.end[block]!;
       block = this.releaseFirst(session);
     }
     this.expected[session] = expected;
+  }
+
+  /** Whether a packet that was sent again waits on: what was sent before it may still come, and others wait, too. */
+  private mayOvertake(session: number, block: number, nowUs: number): boolean {
+    return (
+      this.count[session]! > this.again[session]! &&
+      ((this.owner.evidence(session) - this.timestamp[block]!) | 0) < 0 &&
+      nowUs < this.heldUs[block]! + this.owner.holdUs(session)
+    );
+  }
+
+  /** Moves the first packet to the end; answers the one that is first then. */
+  private putOff(session: number): number {
+    const { next } = this;
+    const block = this.first[session]!;
+    const last = this.last[session]!;
+    this.first[session] = next[block]!;
+    next[last] = block;
+    next[block] = NONE;
+    this.last[session] = block;
+    this.start[block] = this.end[last]!;
+    this.end[block] = this.end[last]!;
+    return this.first[session]!;
   }
 
   private releaseAll(session: number): void {
@@ -381,6 +412,7 @@ export class ReorderBuffer {
     const at = this.poolAt + block * this.blockBytes;
     this.owner.release(session, this.tag[block]!, at, this.headerBytes[block]!, this.payloadBytes[block]!);
     this.retire(block);
+    if (this.start[block] === this.end[block]) this.again[session] = this.again[session]! - 1;
     // Whatever is first next, and be it in the same block, has a gap of its own in front of it.
     this.patientBlock[session] = NONE;
     const next = this.next[block]!;
@@ -394,6 +426,7 @@ export class ReorderBuffer {
     this.first[session] = NONE;
     this.last[session] = NONE;
     this.count[session] = 0;
+    this.again[session] = 0;
     const index = this.waitingIndex[session]!;
     if (index === NONE) return;
     const moved = this.waiting[--this.waitingCount]!;

@@ -215,6 +215,30 @@ describe("the reorder buffer", () => {
     expect(bench.buffer.size).toBe(0);
   });
 
+  it("lets what was sent again wait on while what was sent before it may still come, and others wait, too", () => {
+    const bench = new Bench();
+    bench.evidence = 900;
+    for (const [start, timestamp] of [
+      [100, 1000],
+      [120, 1002],
+      [90, 1030],
+      [80, 1031],
+      [140, 1032],
+    ] as const)
+      bench.accept(start, timestamp);
+    bench.accept(110, 1001);
+    expect(bench.numbers).toEqual([100, 110, 120]);
+    bench.accept(160, 1040);
+    bench.evidence = 1030;
+    bench.accept(130, 1029);
+    expect(bench.numbers).toEqual([100, 110, 120, 130, 140, 90]);
+    // Not for longer than anything else.
+    bench.holdUs = 5;
+    bench.accept(150, 1035, { nowUs: 5 });
+    expect(bench.numbers).toEqual([100, 110, 120, 130, 140, 90, 150, 160, 80]);
+    expect(bench.buffer.size).toBe(0);
+  });
+
   it("hands on what was sent again when the gap in front of it is given up", () => {
     const bench = new Bench();
     bench.accept(100, 1000);
@@ -350,6 +374,32 @@ describe("the reorder buffer", () => {
         expect([...bench.numbers].sort((one, other) => one - other)).toEqual(
           expected.sort((one, other) => one - other),
         );
+      }),
+    );
+  });
+
+  it("hands on every packet once, those in between that are sent again, too", () => {
+    const step = fc.record({
+      offset: fc.integer({ min: 0, max: 20 }),
+      isAgain: fc.boolean(),
+      behind: fc.integer({ min: 0, max: 20 }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(step, { selector: ({ offset }) => offset, maxLength: 20 }), (steps) => {
+        const bench = new Bench(12);
+        bench.accept(0, 0);
+        steps.forEach(({ offset, isAgain, behind }, i) => {
+          const start = isAgain ? -10 * (i + 1) : 10 * (offset + 1);
+          bench.accept(start, i + 1, { nowUs: i });
+          bench.evidence = i - behind;
+          bench.buffer.handleEvidence(i);
+          bench.buffer.recycle();
+        });
+        bench.evidence = 100;
+        bench.buffer.handleEvidence(100);
+        expect(bench.buffer.size).toBe(0);
+        expect(new Set(bench.numbers).size).toBe(bench.numbers.length);
+        expect(bench.numbers).toHaveLength(steps.length + 1);
       }),
     );
   });

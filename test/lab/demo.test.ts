@@ -13,7 +13,10 @@ it("the demo shows one transfer over two links, one of them cut and restored, an
   const [before = "", during = "", after = ""] = stdout.split(/ --- .*\n/);
   // The middle of each part: the rates of its ends belong to what comes before and after, too.
   const middle = (part: string) => {
-    const shown = [...part.matchAll(/ s +(\d+) \+ +(\d+) = /g)].map((row) => [Number(row[1]), Number(row[2])]);
+    const shown = [...part.matchAll(/ s +(\d+) \+ +(\d+) = /g)].map((row) => [
+      Number(row[1]),
+      Number(row[2]),
+    ]);
     return shown[Math.floor(shown.length / 2)]!;
   };
   expect(Math.min(...middle(before))).toBeGreaterThan(8);
@@ -24,7 +27,9 @@ it("the demo shows one transfer over two links, one of them cut and restored, an
 
   const [, times] = /, ([\d.]+) times the better link alone\./.exec(stdout)!;
   expect(Number(times)).toBeGreaterThan(1.2);
-  expect(stdout).toMatch(/ s after the link came back it had nine tenths of that again\. The connection was the same/);
+  expect(stdout).toMatch(
+    / s after the link came back it had nine tenths of that again\. The connection was the same/,
+  );
   expect(leftOver()).toEqual([]);
 });
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Results } from "../../tools/experiments/results.ts";
-import { Lab } from "../../tools/lab/index.ts";
+import type { PlayerOptions } from "../../tools/experiments/video/player-report.ts";
+import { Lab, startContentServer } from "../../tools/lab/index.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "mpip-experiments-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -50,4 +51,25 @@ describe("mpip lab run", () => {
       stderr: expect.stringContaining("lab: no profile is named nothing*; there are: 40+20, "),
     });
   });
+});
+
+it("a player takes no error page for a part of its video", async () => {
+  await using lab = await Lab.up({ hosts: { viewer: null }, links: {} });
+  const viewer = lab.host("viewer");
+  await startContentServer(viewer, 8080);
+  const options: PlayerOptions = {
+    from: "127.0.0.1",
+    server: "127.0.0.1:9",
+    // Answers 404 to what only a proxy could answer.
+    proxy: "127.0.0.1:8080",
+    seconds: 10,
+    chunkS: 1,
+    levelsMbit: [1],
+    firstLevel: 0,
+    mostBufferS: 60,
+  };
+  const player = ["dist/tools/experiments/video/player.js", JSON.stringify(options)];
+  await expect(viewer.exec(process.execPath, player)).rejects.toThrow(
+    "player: http://127.0.0.1:9/125000: HTTP 404, 27 bytes instead of 125000",
+  );
 });

@@ -48,9 +48,14 @@ for (;;) {
     continue;
   }
   const [beganS, bits] = [now(), levelMbit * 1e6 * options.chunkS];
-  await fetchChunk(Math.round(bits / 8));
+  await fetchChunk(Math.round(bits / 8)).catch(fail);
   playback.advance(now());
   playback.addChunk(bits / 1e6 / (now() - beganS), beganS);
+}
+
+function fail(error: Error): never {
+  process.stderr.write(`player: ${error.message}\n`);
+  process.exit(1);
 }
 
 function now(): number {
@@ -68,10 +73,16 @@ function fetchChunk(size: number): Promise<void> {
   };
   return new Promise((resolve, reject) => {
     const asked = request({ ...target, headers: { host: options.server } }, (response) => {
+      let got = 0;
       response.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
+        got += chunk.length;
       });
-      response.on("end", resolve);
+      // A proxy answers for a web that it cannot reach, at once and with a page: no chunk of a video.
+      response.on("end", () => {
+        if (response.statusCode === 200 && got === size) resolve();
+        else reject(new Error(`${url}: HTTP ${response.statusCode}, ${got} bytes instead of ${size}`));
+      });
       response.on("error", reject);
     });
     asked.on("error", reject);

@@ -70,6 +70,6 @@ it("a player takes no error page for a part of its video", async () => {
   };
   const player = ["dist/tools/experiments/video/player.js", JSON.stringify(options)];
   await expect(viewer.exec(process.execPath, player)).rejects.toThrow(
-    "player: http://127.0.0.1:9/125000: HTTP 404, 27 bytes instead of 125000",
+    "player: http://127.0.0.1:9/125000: HTTP 404, 30 bytes instead of 125000",
   );
 });

@@ -29,6 +29,8 @@ export interface ReorderCounters {
 }
 
 const NONE = -1;
+/** Instead of a place in the list: the packet is there already. */
+const HELD = -2;
 /** So many gaps are waited for that every path has passed; half of them are forgotten in this time. */
 const WAITS_MAX = 4;
 const WAITS_HALF_US = 500_000;
@@ -78,7 +80,7 @@ export class ReorderBuffer {
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly count: Int32Array;
-  /** Those that cover no numbers because they were sent again. */
+  /** Of those, how many were sent again. */
   private readonly again: Int32Array;
   /** The packet in front of which a gap is waited for that every path has passed, how often that was, and when last. */
   private readonly patientBlock: Int32Array;
@@ -168,17 +170,15 @@ export class ReorderBuffer {
       this.expected[session] = start;
     }
     const bytes = headerBytes + payloadBytes;
-    const hasRoom = bytes <= this.blockBytes && this.freeCount > 0;
     if (((end - this.expected[session]!) | 0) <= 0) {
       const last = this.last[session]!;
-      if (last === NONE || ((timestamp - this.timestamp[last]!) | 0) <= 0 || !hasRoom) {
+      if (last === NONE || ((timestamp - this.timestamp[last]!) | 0) <= 0 || !this.hasRoom(bytes)) {
         this.owner.release(session, tag, at, headerBytes, payloadBytes);
         return;
       }
       // Sent again, and later than all that waits.
       const place = this.end[last]!;
       this.insert(session, last, place, place, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
-      this.again[session] = this.again[session]! + 1;
     } else if (((start - this.expected[session]!) | 0) <= 0) {
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
       this.expected[session] = end;
@@ -188,15 +188,20 @@ export class ReorderBuffer {
         this.releaseConsecutive(session, nowUs);
       }
       return;
-    } else if (!hasRoom) {
+    } else if (!this.hasRoom(bytes)) {
       // The session goes on as if there were no buffer.
       this.counters.byFullness++;
       this.releaseAll(session);
       this.owner.release(session, tag, at, headerBytes, payloadBytes);
       if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
       return;
-    } else if (!this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes)) {
-      return;
+    } else {
+      const before = this.placeOf(session, start, end);
+      if (before === HELD) {
+        this.counters.duplicates++;
+        return;
+      }
+      this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
     }
     if (this.count[session]! >= this.limit) {
       this.counters.byFullness++;
@@ -277,34 +282,23 @@ export class ReorderBuffer {
     return this.heldUs[block]! + (isPassed ? owner.patienceUs(session) : owner.holdUs(session));
   }
 
-  /** Holds a packet at its place in the session's list; false where it is there already. */
-  private hold(
-    session: number,
-    start: number,
-    end: number,
-    timestamp: number,
-    nowUs: number,
-    tag: number,
-    at: number,
-    headerBytes: number,
-    payloadBytes: number,
-  ): boolean {
+  private hasRoom(bytes: number): boolean {
+    return bytes <= this.blockBytes && this.freeCount > 0;
+  }
+
+  /** The block behind which [start, end) belongs in the session's list, NONE for its front; or HELD. */
+  private placeOf(session: number, start: number, end: number): number {
     // Most packets belong at the end.
     let before = this.last[session]!;
-    if (before !== NONE && ((start - this.start[before]!) | 0) <= 0) {
-      before = NONE;
-      let block = this.first[session]!;
-      while (block !== NONE && ((start - this.start[block]!) | 0) > 0) {
-        before = block;
-        block = this.next[block]!;
-      }
-      if (block !== NONE && this.start[block] === start && ((end - this.end[block]!) | 0) <= 0) {
-        this.counters.duplicates++;
-        return false;
-      }
+    if (before === NONE || ((start - this.start[before]!) | 0) > 0) return before;
+    before = NONE;
+    let block = this.first[session]!;
+    while (block !== NONE && ((start - this.start[block]!) | 0) > 0) {
+      before = block;
+      block = this.next[block]!;
     }
-    this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
-    return true;
+    const isHeld = block !== NONE && this.start[block] === start && ((end - this.end[block]!) | 0) <= 0;
+    return isHeld ? HELD : before;
   }
 
   /** Copies a packet into the session's list, behind the block `before` or to its front. */
@@ -340,6 +334,7 @@ export class ReorderBuffer {
     if (next[block] === NONE) this.last[session] = block;
     if (this.count[session] === 0) this.wait(session);
     this.count[session] = this.count[session]! + 1;
+    if (this.isAgain(block)) this.again[session] = this.again[session]! + 1;
     this.counters.held++;
   }
 
@@ -365,7 +360,7 @@ export class ReorderBuffer {
     let expected = this.expected[session]!;
     let block = this.first[session]!;
     while (block !== NONE && ((this.start[block]! - expected) | 0) <= 0) {
-      if (this.start[block] === this.end[block] && this.mayOvertake(session, block, nowUs)) {
+      if (this.isAgain(block) && this.mustWaitOn(session, block, nowUs)) {
         block = this.putOff(session);
         continue;
       }
@@ -375,8 +370,13 @@ export class ReorderBuffer {
     this.expected[session] = expected;
   }
 
+  /** Whether the packet was sent again: it covers no numbers. */
+  private isAgain(block: number): boolean {
+    return this.start[block] === this.end[block];
+  }
+
   /** Whether a packet that was sent again waits on: what was sent before it may still come, and others wait, too. */
-  private mayOvertake(session: number, block: number, nowUs: number): boolean {
+  private mustWaitOn(session: number, block: number, nowUs: number): boolean {
     return (
       this.count[session]! > this.again[session]! &&
       ((this.owner.evidence(session) - this.timestamp[block]!) | 0) < 0 &&
@@ -393,8 +393,9 @@ export class ReorderBuffer {
     next[last] = block;
     next[block] = NONE;
     this.last[session] = block;
-    this.start[block] = this.end[last]!;
-    this.end[block] = this.end[last]!;
+    const place = this.end[last]!;
+    this.start[block] = place;
+    this.end[block] = place;
     return this.first[session]!;
   }
 
@@ -412,7 +413,7 @@ export class ReorderBuffer {
     const at = this.poolAt + block * this.blockBytes;
     this.owner.release(session, this.tag[block]!, at, this.headerBytes[block]!, this.payloadBytes[block]!);
     this.retire(block);
-    if (this.start[block] === this.end[block]) this.again[session] = this.again[session]! - 1;
+    if (this.isAgain(block)) this.again[session] = this.again[session]! - 1;
     // Whatever is first next, and be it in the same block, has a gap of its own in front of it.
     this.patientBlock[session] = NONE;
     const next = this.next[block]!;

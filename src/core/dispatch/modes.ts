@@ -181,7 +181,10 @@ export class Modes {
     return this.paths.useOf(slot) !== USE_NO && (names[slot] === name || devices[slot] === name);
   }
 
-  /** Takes one path after the other: of those that share least with the ones taken, the one with the lowest delay. */
+  /**
+   * Takes one path after the other: of those that share least with the ones taken, the one with the lowest delay. One
+   * that may have failed is better than no copy.
+   */
   private protect(choice: PathChoice, wanted: number): void {
     const { paths } = this;
     const { node, copies } = choice;
@@ -189,17 +192,21 @@ export class Modes {
     while (choice.copyCount < wanted) {
       let best: PathSlot | None = NONE;
       let bestShared = 0;
+      let isBestSure = false;
       for (let i = 0; i < paths.count(node); i++) {
         const slot = paths.at(node, i);
-        if (!paths.isEligible(slot) || this.isTaken(choice, slot)) continue;
+        const isSure = paths.isEligible(slot);
+        if (!(isSure || paths.isDoubtful(slot)) || this.isTaken(choice, slot)) continue;
         const shared = this.shared(choice, slot);
         const isBetter =
           best === NONE ||
-          shared < bestShared ||
-          (shared === bestShared && this.delayUs(slot) < this.delayUs(best));
+          (isSure && !isBestSure) ||
+          (isSure === isBestSure &&
+            (shared < bestShared || (shared === bestShared && this.delayUs(slot) < this.delayUs(best))));
         if (!isBetter) continue;
         best = slot;
         bestShared = shared;
+        isBestSure = isSure;
       }
       if (best === NONE) break;
       copies[choice.copyCount++] = best;

@@ -32,7 +32,7 @@ const PROBE_VAGUE_MS = 60_000;
 const ACTIVE_MS = 1_000;
 /** How long a node that becomes active has to beat faster. */
 const SETTLE_MS = 500;
-/** A path on which nothing was heard for so long is suspect. */
+/** A path on which nothing was heard for so long is suspect, where few packets are lost. */
 const SILENT_MS = 3.5 * BEAT_MS;
 const SILENT_PAUSES = 4;
 /** For so long after it was heard, a peer that does not answer probes is not gone. */
@@ -383,8 +383,7 @@ export class PathKeeper {
     if (this.states.handleAnswer(path, nowMs)) {
       if (hasWorked && !this.isActive(path, nowMs)) this.keepAlive.handleDeath(path);
       paths.setUse(path, USE_YES);
-      // What was sent on it while it did not work is no reason to suspect it now.
-      this.watch.forget(path);
+      this.watch.resume(path);
     } else if (this.states.of(path) === PATH_READY) {
       this.watch.noteAnswer(path, nowMs);
       return;
@@ -410,11 +409,12 @@ export class PathKeeper {
     const longestMs =
       isActive && nowMs > this.settledMs(path) ? SILENT_MS : SILENT_PAUSES * this.keepAlive.longestMs(path);
     const silentMs = nowMs - Math.max(paths.heardMs[path]!, this.states.since(path));
-    if (silentMs > longestMs) {
+    if (silentMs > longestMs * this.watch.patience(path)) {
       this.suspect(path, nowMs, nowUs);
       return;
     }
     this.beat(path, nowUs);
+    this.watch.noteBeat(path);
     // The peer may not know that data is sent to it: that may be what was lost.
     if (silentMs > LATE_BEATS * beatMs) this.ask(path, nowUs);
     this.mtu.look(path, nowUs);

@@ -2,7 +2,7 @@ import type { PathSlot } from "../base/ids.ts";
 import type { Context } from "./context.ts";
 import { BEAT_MS, REPORT_BYTES, REPORT_US, type Reporter } from "./reporter.ts";
 
-/** The peer reports after so many bytes, and so long; one report may be lost. */
+/** The peer reports after so many bytes, and so long; one report may be lost, where few packets are. */
 const REPORT_DUE_MS = (2 * REPORT_US) / 1000 + 20;
 /** A heartbeat that is later than this was lost, or not sent. */
 export const LATE_BEATS = 1.5;
@@ -14,6 +14,13 @@ const ASK_MS = LATE_BEATS * BEAT_MS;
 const ASK_SOON_MS = 50;
 /** It is asked so often before that is taken for lost. */
 const ASKED_TIMES = 3;
+/** A row of lost reports or heartbeats that comes about so seldom means failure, */
+const SELDOM = 1e-5;
+/** as does one of so many where one packet in a hundred is lost. */
+const SELDOM_LOST = 2.5;
+const PATIENCE_MAX = 3;
+/** Loss is an average over about so many heartbeats, so that one outage does not count for much. */
+const LOSS_BEATS = 32;
 /** A round trip may take so much longer than most. */
 export const RTT_SLACK = 1.25;
 /** How often what has been sent is looked at. */
@@ -40,6 +47,10 @@ export class PathWatch {
   /** Paths on which something is not reported. */
   private readonly watched: Int32Array;
   private count = 0;
+  /** By path: what is lost on the way to us, from 0 to 1, and what had come in and was lost when that was looked at. */
+  private readonly loss: Float64Array;
+  private readonly packets: Float64Array;
+  private readonly lost: Float64Array;
   private lookMs = Number.POSITIVE_INFINITY;
 
   constructor(context: Context, reporter: Reporter) {
@@ -53,6 +64,9 @@ export class PathWatch {
     this.dueMs = new Float64Array(paths);
     this.askedMs = new Float64Array(paths);
     this.watched = new Int32Array(paths);
+    this.loss = new Float64Array(paths);
+    this.packets = new Float64Array(paths);
+    this.lost = new Float64Array(paths);
   }
 
   begin(path: PathSlot): void {
@@ -60,6 +74,28 @@ export class PathWatch {
     this.sinceMs[path] = Number.POSITIVE_INFINITY;
     this.dueMs[path] = Number.POSITIVE_INFINITY;
     this.askedMs[path] = Number.NEGATIVE_INFINITY;
+    this.loss[path] = 0;
+    this.packets[path] = 0;
+    this.lost[path] = 0;
+  }
+
+  /** A heartbeat leaves by a path that works. */
+  noteBeat(path: PathSlot): void {
+    const { arrivals } = this.context.paths;
+    const packets = arrivals.packets[path]! - this.packets[path]!;
+    // No more than half of all: the rest was an outage.
+    const lost = Math.min(Math.max(arrivals.lost[path]! - this.lost[path]!, 0), packets);
+    this.packets[path] = arrivals.packets[path]!;
+    this.lost[path] = arrivals.lost[path]!;
+    if (packets <= 0) return;
+    this.loss[path] = this.loss[path]! + (lost / (packets + lost) - this.loss[path]!) / LOSS_BEATS;
+  }
+
+  /** A path works again: nothing that was sent on it, or lost, in the meantime says anything of it now. */
+  resume(path: PathSlot): void {
+    this.forget(path);
+    this.packets[path] = this.context.paths.arrivals.packets[path]!;
+    this.lost[path] = this.context.paths.arrivals.lost[path]!;
   }
 
   /** `bytes` bytes of data leave by a path. */
@@ -89,6 +125,11 @@ export class PathWatch {
     this.watched[index] = this.watched[--this.count]!;
   }
 
+  /** How many times as long the peer may be silent as on a line that loses next to nothing. */
+  patience(path: PathSlot): number {
+    return Math.min(Math.max(Math.log(SELDOM) / Math.log(this.loss[path]!) / SELDOM_LOST, 1), PATIENCE_MAX);
+  }
+
   handleTick(nowUs: number): void {
     const nowMs = nowUs / 1000;
     if (nowMs < this.lookMs) return;
@@ -116,7 +157,8 @@ export class PathWatch {
     const waitMs = (RTT_SLACK * paths.delays.rttUs[path]! + paths.queues.queueUs(path, nowUs)) / 1000;
     const askMs = waitMs + (this.reporter.hasComeMuch(paths.nodeOf(path), nowUs) ? ASK_SOON_MS : ASK_MS);
     const sinceMs = nowMs - this.sinceMs[path]!;
-    if (nowMs - this.dueMs[path]! > REPORT_DUE_MS + waitMs || sinceMs > 2 * askMs) {
+    const patience = this.patience(path);
+    if (nowMs - this.dueMs[path]! > patience * REPORT_DUE_MS + waitMs || sinceMs > (1 + patience) * askMs) {
       this.onLoss(path, nowUs);
     } else if (sinceMs > askMs && nowMs - this.askedMs[path]! > askMs / ASKED_TIMES) {
       this.askedMs[path] = nowMs;

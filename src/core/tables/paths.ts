@@ -326,6 +326,11 @@ export class Paths {
     return use !== USE_NO && use === this.bestUse[this.node[slot]!];
   }
 
+  /** Whether the path would be eligible if it were sure that it works. */
+  isDoubtful(slot: PathSlot): boolean {
+    return this.use[slot] === USE_SUSPECT && this.ceiling[slot]! >= this.bestUse[this.node[slot]!]!;
+  }
+
   /** Paths of a node. Their order stays; one that is removed lets the others move up. */
   count(node: NodeSlot): number {
     return this.listLength[node]!;

@@ -9,7 +9,7 @@ import {
   CHOICE_SPREAD,
   Modes,
 } from "../../../../src/core/dispatch/modes.ts";
-import { USE_BACKUP, USE_NO, USE_YES } from "../../../../src/core/tables/paths.ts";
+import { USE_BACKUP, USE_NO, USE_SUSPECT, USE_YES } from "../../../../src/core/tables/paths.ts";
 import { Received } from "../../../../src/core/wire/control-body.ts";
 import { addPath, ends, node, pathTable } from "../tables/fixtures.ts";
 
@@ -314,6 +314,19 @@ describe("protected-path mode", () => {
     const slots = [world.add(1), world.add(2)];
     expect(world.copies()).toEqual(slots);
     world.paths.setUse(slots[0]!, USE_NO);
+    expect(world.copies()).toEqual([slots[1]]);
+  });
+
+  it("sends a copy on one that may have failed where there is no better one for it", () => {
+    const world = new World({ mode: "protected-path", copies: 2 });
+    const slots = [world.add(1), world.add(2), world.add(3)] as const;
+    slots.forEach((slot, i) => void world.delay(slot, 10 + i));
+    world.paths.setUse(slots[0], USE_SUSPECT);
+    expect(world.copies()).toEqual([slots[1], slots[2]]);
+    world.paths.setUse(slots[2], USE_NO);
+    expect(world.copies()).toEqual([slots[1], slots[0]]);
+    // What costs money is not paid for that.
+    world.paths.setCeiling(slots[0], USE_BACKUP);
     expect(world.copies()).toEqual([slots[1]]);
   });
 });

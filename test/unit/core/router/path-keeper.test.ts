@@ -138,4 +138,29 @@ describe("a path on which data flows", () => {
       expect(world.state(0)).toBe(PATH_READY);
     }
   });
+
+  // As many packets in a row are lost as on other lines by failure only.
+  it.each([
+    [300, 1100],
+    [3, 20],
+  ])("is not suspected because the line loses much (%i packets of %i bytes a second)", (rate, bytes) => {
+    const world = new World([{ delayUs: 10_300, loss: 0.4 }]);
+    let suspicions = 0;
+    let last = PATH_READY;
+    for (let k = 0; k < 60 * rate; k++) {
+      world.nodes.a.inject(udpPacket(A, B, new Uint8Array(bytes)));
+      world.nodes.run(1 / rate);
+      const state = world.state(0);
+      if (state === PATH_SUSPECT && last === PATH_READY) suspicions++;
+      last = state;
+    }
+    expect(suspicions).toBeLessThan(2);
+  });
+
+  it("is suspect soon when it fails, also where it lost one packet in five", () => {
+    const world = new World([{ delayUs: 10_300, loss: 0.2 }]);
+    world.stream(5);
+    world.cut(true);
+    expect(world.until(PATH_SUSPECT, 2)).toBeLessThan(0.3);
+  });
 });

@@ -5,6 +5,8 @@ export class Clock {
   private order = 0;
 
   after(delayUs: number, run: () => void): void {
+    // It would have no place among the others, and stop the clock.
+    if (Number.isNaN(delayUs)) throw new Error("an event is planned for no time");
     const event = { atUs: this.nowUs + delayUs, order: this.order++, run };
     const { events } = this;
     let at = events.push(event) - 1;

@@ -6,9 +6,13 @@ export interface Endpoint {
 }
 
 const RECENT = 20_000;
+const ICMP = 1;
 const PROTOCOL = 9;
 const SOURCE = 12;
+const DESTINATION = 16;
 const PORTS = 20;
+/** Where the packet stands that an ICMP error is about. */
+const ICMP_ABOUT = 28;
 
 /** Gives the packets that come for a host to its flows, and tells those that belong to none. */
 export class Ports {
@@ -18,22 +22,37 @@ export class Ports {
 
   constructor(host: SimHost) {
     host.onPacket = (packet) => {
-      const flow = this.flows.get(keyOf(packet));
-      if (flow === undefined) this.strays++;
-      else flow.handlePacket(packet);
+      const flow = this.flows.get(
+        keyOf(packet[PROTOCOL]!, packet.subarray(SOURCE, SOURCE + 4), portsOf(packet)),
+      );
+      if (flow !== undefined) flow.handlePacket(packet);
+      else if (!this.isAnswer(packet)) this.strays++;
     };
   }
 
   /** `ports`: the other side's, and this one's. */
   add(protocol: number, from: readonly number[], ports: readonly [number, number], flow: Endpoint): void {
-    this.flows.set(`${protocol} ${from} ${ports}`, flow);
+    this.flows.set(keyOf(protocol, from, ports), flow);
+  }
+
+  /** Whether the router tells a flow that there is no path (RFC 6069). */
+  private isAnswer(packet: Uint8Array): boolean {
+    if (packet[PROTOCOL] !== ICMP) return false;
+    const about = packet.subarray(ICMP_ABOUT);
+    const [own, other] = portsOf(about);
+    return this.flows.has(
+      keyOf(about[PROTOCOL]!, about.subarray(DESTINATION, DESTINATION + 4), [other, own]),
+    );
   }
 }
 
-function keyOf(packet: Uint8Array): string {
+function keyOf(protocol: number, from: ArrayLike<number>, ports: readonly [number, number]): string {
+  return `${protocol} ${Array.from(from)} ${ports}`;
+}
+
+function portsOf(packet: Uint8Array): [number, number] {
   const port = (at: number) => (packet[at]! << 8) | packet[at + 1]!;
-  const source = packet.subarray(SOURCE, SOURCE + 4);
-  return `${packet[PROTOCOL]} ${source} ${port(PORTS)},${port(PORTS + 2)}`;
+  return [port(PORTS), port(PORTS + 2)];
 }
 
 /** The numbers that came last, of which none is to come again. */

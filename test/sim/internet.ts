@@ -119,7 +119,8 @@ export class SimHost {
       clock: internet.clock,
       transmit: (socket, datagram) => internet.carry(this.links[socket & 0xff]!, datagram, this),
     });
-    node.onDelivered = (packet) => this.handlePacket(packet);
+    // Not while the device is being written to: what comes of it may be sent.
+    node.onDelivered = (packet) => internet.clock.after(0, () => this.handlePacket(packet));
     node.setLocals(
       this.links.map(({ inside }, i) => ({
         socket: i,
@@ -136,8 +137,7 @@ export class SimHost {
     if (this.address.every((byte, i) => packet[DESTINATION + i] === byte)) this.onPacket(packet);
     else if (this.options.forwards && packet[TTL]! > 1) {
       packet[TTL] = packet[TTL]! - 1;
-      // Not while the device is being written to.
-      this.internet.clock.after(0, () => this.send(packet));
+      this.send(packet);
     }
   }
 }

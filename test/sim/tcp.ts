@@ -210,9 +210,9 @@ export class TcpFlow {
     const offset = this.sender.offsetOf(view.getUint32(SEQUENCE), this.received);
     const bytes = packet.length - HEADERS;
     if (bytes === 0) return;
-    // Segments that were given to the device at once have one stamp.
-    if (!this.seen.add(view.getUint32(STAMP) * SEGMENTS_MAX + (Math.floor(offset / MSS) % SEGMENTS_MAX)))
-      this.duplicates++;
+    // What was given to the device at once has one stamp, however it was cut.
+    const most = SEGMENTS_MAX * MSS;
+    if (!this.seen.add(view.getUint32(STAMP) * most + (offset % most))) this.duplicates++;
     for (let i = 0; i < bytes; i++) {
       if (packet[HEADERS + i] === contentByte(this.number, offset + i)) continue;
       this.changed++;

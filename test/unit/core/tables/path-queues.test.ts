@@ -304,6 +304,15 @@ describe("losses", () => {
     expect(table.rateBytesPerS[P]).toBe(0.7e6);
   });
 
+  it("come through at some rate, whatever a report says", () => {
+    const table = queues(Number.POSITIVE_INFINITY);
+    table.handleRate(P, 0, true);
+    expect(table.rateBytesPerS[P]).toBe(Number.POSITIVE_INFINITY);
+    table.handleRate(P, 1e6, true);
+    for (let k = 0; k < 100; k++) table.handleRate(P, 0, true);
+    expect(table.rateBytesPerS[P]).toBe(1e6);
+  });
+
   it("say nothing of how long queues were as long as the rate was not known", () => {
     const table = queues(Number.POSITIVE_INFINITY);
     for (let us = 0; us < 200; us++) {

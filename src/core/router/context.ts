@@ -1,5 +1,6 @@
 import { DropCounters } from "../base/drop.ts";
 import type { HashSeed } from "../base/hash.ts";
+import { LARGE_ZERO } from "../base/large.ts";
 import type { Plan } from "../batch/plan.ts";
 import { TunWriter, type WriterOffloads } from "../deliver/tun-writer.ts";
 import { Outbox } from "../dispatch/outbox.ts";
@@ -156,10 +157,10 @@ export class Context {
   /** Where the next header of the plan to be sent may be built: a ring, so that headers stay for a while. */
   scratch: number;
   /** Bytes that went through the ring of headers before it was last at its start. */
-  scratchBefore = 0;
+  scratchBefore = LARGE_ZERO;
   /** Where the TUN device is to be read into next: a ring of `tunRingBytes`; and the bytes of it that were passed. */
   tunAt = 0;
-  tunTotal = 0;
+  tunTotal = LARGE_ZERO;
   tunRingBytes: number;
   readonly history: History;
   readonly congestion: Congestion;
@@ -167,9 +168,9 @@ export class Context {
   onWritten: () => void = () => {};
   private readonly io: RouterIo;
   private lastStampUs = 0;
-  private ratedTotal = 0;
+  private ratedTotal = LARGE_ZERO;
   /** What was read before has been given up: the ring had another length. */
-  private lostBefore = 0;
+  private lostBefore = LARGE_ZERO;
   private ratedUs = 0;
   private addressTurn = 0;
 

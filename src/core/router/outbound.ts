@@ -1,6 +1,7 @@
 import { copyWords } from "../base/bytes.ts";
 import { DROP } from "../base/drop.ts";
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import { LARGE_ZERO } from "../base/large.ts";
 import {
   TUN_RECORD_WORDS,
   VNET_CHECKSUM_OFFSET,
@@ -56,7 +57,7 @@ export class Outbound {
   private readonly key = new Int32Array(SESSION_KEY_WORDS);
   private refusedMs = Number.NEGATIVE_INFINITY;
   /** The position of the ring when the packet that is being handled was read. */
-  private mark = 0;
+  private mark = LARGE_ZERO;
   private segments = 0;
   private segmentBytes = 0;
 

@@ -1,4 +1,5 @@
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import { LARGE_ZERO } from "../base/large.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { FLAG_COPY, KIND_NACK, TRAILER_BYTES } from "../wire/control-block.ts";
 import { FIELD_NACK } from "../wire/control-body.ts";
@@ -77,7 +78,7 @@ export class Repair {
   /** By node: since when losses have been put down to a path that is not used as it could be. */
   private readonly roomUs: Float64Array;
   private budgetBytes = BUDGET_MAX_BYTES;
-  private budgetSentBytes = 0;
+  private budgetSentBytes = LARGE_ZERO;
   // What is to be sent again, [againAt, againEnd) of a ring: segments that were missed, and runs of failed paths; of the
   // first of these, the segment that is next.
   private readonly againRun = new Float64Array(AGAIN_MAX);

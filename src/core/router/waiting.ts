@@ -1,4 +1,5 @@
 import { NONE, type PathSlot, type SessionSlot } from "../base/ids.ts";
+import { LARGE_ZERO } from "../base/large.ts";
 import type { Paths } from "../tables/paths.ts";
 
 /** Packets and super-packets that may wait, over all paths. */
@@ -16,7 +17,7 @@ export class Waiting {
   /** The item taken last: where it is, its length, and the position of the ring when it was read. */
   at = 0;
   length = 0;
-  mark = 0;
+  mark = LARGE_ZERO;
   /** By session: whether the next packet of it that leaves is to tell its sender to send less. */
   readonly isToSignal: Uint8Array;
   private readonly paths: Paths;

@@ -224,7 +224,8 @@ export class PathQueues {
       this.lastRate[slot] = most;
       if (!isFaster && most < known) return;
       this.rateBytesPerS[slot] = most;
-      this.isAssumed[slot] = 0;
+      // What was not sent faster shows the least that it carries. Where delays vary by themselves nothing shows more.
+      if (isFaster || this.noiseUs(slot) > DOUBT_US) this.isAssumed[slot] = 0;
       return;
     }
     this.lastRate[slot] = bytesPerS;

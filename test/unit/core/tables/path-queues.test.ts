@@ -210,6 +210,21 @@ describe("the rate of a path", () => {
     expect(told(table, [0.9 * RATE], FASTER)).toBe(1.1 * RATE);
   });
 
+  it("is assumed as long as packets come as fast as they are sent, unless delays vary by themselves", () => {
+    const found = (isFaster: boolean, noiseUs: number) => {
+      const table = queues(Number.POSITIVE_INFINITY);
+      table.assume(P, RATE / 2);
+      for (let us = 0; us < 400_000; us += 10_000) measure(table, us, us % 20_000 === 0 ? 0 : noiseUs, 0);
+      told(table, [RATE], isFaster);
+      for (let us = 400_000; us < 900_000; us += 10_000)
+        measure(table, us, 1_000, 20_000, table.corrected[P]);
+      return table.rateBytesPerS[P];
+    };
+    expect(found(!FASTER, 0)).toBeGreaterThan(2 * RATE);
+    expect(found(FASTER, 0)).toBe(RATE);
+    expect(found(!FASTER, 20_000)).toBe(RATE);
+  });
+
   it("stays what was assumed where they come more slowly because they are sent so", () => {
     const table = queues();
     expect(told(table, [RATE / 4, RATE / 4], !FASTER)).toBe(RATE);

@@ -1,3 +1,4 @@
+import { IPV4_DESTINATION, IPV4_PROTOCOL, IPV4_SOURCE, PROTOCOL_ICMP } from "../../src/core/wire/ipv4.ts";
 import type { SimHost } from "./internet.ts";
 
 /** What a host does with the packets of one flow. */
@@ -6,10 +7,6 @@ export interface Endpoint {
 }
 
 const RECENT = 20_000;
-const ICMP = 1;
-const PROTOCOL = 9;
-const SOURCE = 12;
-const DESTINATION = 16;
 const PORTS = 20;
 /** Where the packet stands that an ICMP error is about. */
 const ICMP_ABOUT = 28;
@@ -23,7 +20,7 @@ export class Ports {
   constructor(host: SimHost) {
     host.onPacket = (packet) => {
       const flow = this.flows.get(
-        keyOf(packet[PROTOCOL]!, packet.subarray(SOURCE, SOURCE + 4), portsOf(packet)),
+        keyOf(packet[IPV4_PROTOCOL]!, packet.subarray(IPV4_SOURCE, IPV4_SOURCE + 4), portsOf(packet)),
       );
       if (flow !== undefined) flow.handlePacket(packet);
       else if (!this.isAnswer(packet)) this.strays++;
@@ -37,11 +34,11 @@ export class Ports {
 
   /** Whether the router tells a flow that there is no path (RFC 6069). */
   private isAnswer(packet: Uint8Array): boolean {
-    if (packet[PROTOCOL] !== ICMP) return false;
+    if (packet[IPV4_PROTOCOL] !== PROTOCOL_ICMP) return false;
     const about = packet.subarray(ICMP_ABOUT);
     const [own, other] = portsOf(about);
     return this.flows.has(
-      keyOf(about[PROTOCOL]!, about.subarray(DESTINATION, DESTINATION + 4), [other, own]),
+      keyOf(about[IPV4_PROTOCOL]!, about.subarray(IPV4_DESTINATION, IPV4_DESTINATION + 4), [other, own]),
     );
   }
 }

@@ -18,6 +18,8 @@ const DWELL_MS = 500;
 /** A path that has been selected for a property stays so until it is worse by this factor. */
 const STAY = 1.1;
 const START_TOTAL = 1000;
+/** More ends than a path can share with all others of its node. */
+const SHARED_MAX = 2 * NODE_PATHS_MAX;
 
 /** Which paths a mode uses towards a node, as of the last tick or change of the paths. */
 export class PathChoice {
@@ -192,21 +194,18 @@ export class Modes {
     while (choice.copyCount < wanted) {
       let best: PathSlot | None = NONE;
       let bestShared = 0;
-      let isBestSure = false;
       for (let i = 0; i < paths.count(node); i++) {
         const slot = paths.at(node, i);
         const isSure = paths.isEligible(slot);
         if (!(isSure || paths.isDoubtful(slot)) || this.isTaken(choice, slot)) continue;
-        const shared = this.shared(choice, slot);
+        const shared = this.shared(choice, slot) + (isSure ? 0 : SHARED_MAX);
         const isBetter =
           best === NONE ||
-          (isSure && !isBestSure) ||
-          (isSure === isBestSure &&
-            (shared < bestShared || (shared === bestShared && this.delayUs(slot) < this.delayUs(best))));
+          shared < bestShared ||
+          (shared === bestShared && this.delayUs(slot) < this.delayUs(best));
         if (!isBetter) continue;
         best = slot;
         bestShared = shared;
-        isBestSure = isSure;
       }
       if (best === NONE) break;
       copies[choice.copyCount++] = best;

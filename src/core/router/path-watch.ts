@@ -14,10 +14,8 @@ const ASK_MS = LATE_BEATS * BEAT_MS;
 const ASK_SOON_MS = 50;
 /** It is asked so often before that is taken for lost. */
 const ASKED_TIMES = 3;
-/** A row of lost reports or heartbeats that comes about so seldom means failure, */
-const SELDOM = 1e-5;
-/** as does one of so many where one packet in a hundred is lost. */
-const SELDOM_LOST = 2.5;
+/** No patience is needed where no more than this part is lost; where more is, longer silences come about as seldom. */
+const FEW_LOST = 0.01;
 const PATIENCE_MAX = 3;
 /** Loss is an average over about so many heartbeats, so that one outage does not count for much. */
 const LOSS_BEATS = 32;
@@ -127,7 +125,7 @@ export class PathWatch {
 
   /** How many times as long the peer may be silent as on a line that loses next to nothing. */
   patience(path: PathSlot): number {
-    return Math.min(Math.max(Math.log(SELDOM) / Math.log(this.loss[path]!) / SELDOM_LOST, 1), PATIENCE_MAX);
+    return Math.min(Math.max(Math.log(FEW_LOST) / Math.log(this.loss[path]!), 1), PATIENCE_MAX);
   }
 
   handleTick(nowUs: number): void {

@@ -146,8 +146,7 @@ export class Reporter {
         const path = paths.find(node, report.path);
         if (path === NONE) continue;
         paths.delivery.handleReport(path, report, block.timestampUs);
-        if (report.carries !== 0)
-          paths.queues.handleRate(path, (report.carries & CARRIES_MASK) * 1000, report.carries < 0);
+        paths.queues.handleRate(path, (report.carries & CARRIES_MASK) * 1000, report.carries < 0);
       } else if (reader.type === FIELD_ECHO) {
         const echo = reader.echo(this.echo);
         const path = paths.find(node, echo.path);

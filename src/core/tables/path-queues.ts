@@ -215,8 +215,8 @@ export class PathQueues {
    * something stood still for a moment, so it takes two to change what is known, and what is known first is the highest so far.
    */
   handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean): void {
-    // Nothing comes through at no rate, and what would wait for such a path would wait for ever.
-    if (bytesPerS <= 0) return;
+    // None had to wait. Or the report is forged: what would wait for such a path would wait for ever.
+    if (bytesPerS === 0) return;
     const known = this.rateBytesPerS[slot]!;
     const last = this.lastRate[slot]!;
     if (known === Number.POSITIVE_INFINITY || this.isAssumed[slot] === 1) {

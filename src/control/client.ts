@@ -9,6 +9,7 @@ export interface ControlClientOptions {
 }
 
 const TIMEOUT_MS = 10_000;
+const CLOSED = "the daemon closed the connection";
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
@@ -33,7 +34,7 @@ export class ControlClient {
     socket.on("error", () => {});
     this.closed = new Promise((resolve) => {
       socket.once("close", () => {
-        for (const { reject } of this.waiting.values()) reject(new Error("the daemon closed the connection"));
+        for (const { reject } of this.waiting.values()) reject(new Error(CLOSED));
         this.waiting.clear();
         resolve();
       });
@@ -48,6 +49,7 @@ export class ControlClient {
   }
 
   call<T>(method: string, params: Params = {}): Promise<T> {
+    if (this.socket.destroyed) return Promise.reject(new Error(CLOSED));
     const id = ++this.lastId;
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {

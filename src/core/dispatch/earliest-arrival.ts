@@ -1,6 +1,7 @@
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import type { Paths } from "../tables/paths.ts";
 import { Cover } from "./cover.ts";
+import { Lure } from "./lure.ts";
 import type { PathChoice } from "./modes.ts";
 import { NodeWeights } from "./node-weights.ts";
 import { type Scheduler, SMALL_BYTES } from "./scheduler.ts";
@@ -37,6 +38,7 @@ export class EarliestArrival implements Scheduler {
   private readonly isEven: Uint8Array;
   private readonly sentBytes: Float64Array;
   private tickedMs = 0;
+  private readonly lure: Lure;
 
   constructor(paths: Paths) {
     this.paths = paths;
@@ -46,6 +48,7 @@ export class EarliestArrival implements Scheduler {
     this.isBusy = new Uint8Array(paths.version.length);
     this.isEven = new Uint8Array(paths.version.length);
     this.sentBytes = new Float64Array(paths.version.length);
+    this.lure = new Lure(paths.version.length);
   }
 
   handleFeedback(): void {}
@@ -77,7 +80,7 @@ export class EarliestArrival implements Scheduler {
       const node = this.busy[i]! as NodeSlot;
       this.isBusy[node] = 0;
       this.noteShares(node);
-      this.noteDemand(node, elapsedMs);
+      this.noteDemand(node, elapsedMs, nowMs * 1000);
     }
     this.busyCount = 0;
   }
@@ -115,11 +118,35 @@ export class EarliestArrival implements Scheduler {
       }
     }
     if (first === NONE) return any as PathSlot;
+    const isLured = this.lure.isOn(node, nowUs);
+    if (isLured && queues.waitUs(fastest as PathSlot, nowUs) === 0) this.isEven[node] = 0;
     if (this.isEven[node] === 0) {
-      if (first === fastest) return first;
+      if (first === fastest) return isLured && bytes > SMALL_BYTES ? this.lured(choice, first, nowUs) : first;
       this.beginEven(node, fastest as PathSlot);
     }
     return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs);
+  }
+
+  /** The fastest path, or the next one where something is to be sent by that now. */
+  private lured(choice: PathChoice, fastest: PathSlot, nowUs: number): PathSlot {
+    const { paths } = this;
+    const { queues } = paths;
+    const { node, weights } = choice;
+    let other: PathSlot | None = NONE;
+    let otherUs = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < weights.length; place++) {
+      const path = paths.at(node, place);
+      if (weights[place] === 0 || path === fastest || paths.limits.isSpent(path, nowUs)) continue;
+      const arrivalUs = queues.floorUs[path]! + queues.waitUs(path, nowUs);
+      if (!(arrivalUs < otherUs)) continue;
+      other = path;
+      otherUs = arrivalUs;
+    }
+    if (other === NONE) return fastest;
+    const longerUs = queues.floorUs[other]! - queues.floorUs[fastest]!;
+    if (!this.lure.isDue(node, longerUs, queues.waitUs(fastest, nowUs), nowUs)) return fastest;
+    queues.assume(other, UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
+    return other;
   }
 
   /** The path whose queue is the smallest part of what it can hold. */
@@ -157,8 +184,8 @@ export class EarliestArrival implements Scheduler {
       queues.assume(paths.at(node, place), UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
   }
 
-  /** Ends the even filling of a node's paths when its fastest one could carry everything. */
-  private noteDemand(node: NodeSlot, elapsedMs: number): void {
+  /** Ends the even filling of a node's paths when its fastest one could carry everything; watches whether it is needed. */
+  private noteDemand(node: NodeSlot, elapsedMs: number, nowUs: number): void {
     const { paths } = this;
     const { floorUs, rateBytesPerS } = paths.queues;
     const bytesPerS = (this.sentBytes[node]! * 1000) / elapsedMs;
@@ -169,7 +196,10 @@ export class EarliestArrival implements Scheduler {
       if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;
       if (fastest === NONE || floorUs[path]! < floorUs[fastest]!) fastest = path;
     }
-    if (fastest === NONE || bytesPerS < LEAVING_PART * rateBytesPerS[fastest]!) this.isEven[node] = 0;
+    const part = fastest === NONE ? 0 : bytesPerS / rateBytesPerS[fastest]!;
+    if (part < LEAVING_PART) this.isEven[node] = 0;
+    if (fastest !== NONE) this.lure.noteDemand(node, part, paths.queues.waitUs(fastest, nowUs), nowUs);
+    if (this.isEven[node] === 1) this.lure.beginAnew(node, nowUs);
   }
 
   private noteShares(node: NodeSlot): void {

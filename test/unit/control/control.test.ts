@@ -76,6 +76,7 @@ describe("the control socket", () => {
     server.close();
     await expect(waiting).rejects.toThrow("the daemon closed the connection");
     await client.closed;
+    await expect(client.call("status")).rejects.toThrow("the daemon closed the connection");
   });
 
   it.each([

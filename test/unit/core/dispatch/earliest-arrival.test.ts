@@ -180,6 +180,107 @@ describe("a path that others are quicker than", () => {
   });
 });
 
+describe("a path that is kept in use and never filled", () => {
+  const FAST = { floorMs: 1, rate: 1 };
+  const SLOW = { floorMs: 51, rate: 1 };
+  const LONGER_MS = 50;
+
+  /** When packets took the second path, one time for those less than 5 ms apart, at 0.97 of what the first carries. */
+  function batches(world: World, seconds: number, rate = 0.97): number[] {
+    const times: number[] = [];
+    let lastUs = Number.NEGATIVE_INFINITY;
+    const endUs = world.nowUs + seconds * 1e6;
+    while (world.nowUs < endUs) {
+      if (world.send() === 1) {
+        if (world.nowUs - lastUs > 5000) times.push(world.nowUs / 1000);
+        lastUs = world.nowUs;
+      }
+      world.pass(BYTES / rate);
+    }
+    return times;
+  }
+
+  const gaps = (times: number[]) => times.slice(1).map((time, i) => time - times[i]!);
+
+  const mean = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  const meanGap = (world: World, seconds: number, rate?: number) => mean(gaps(batches(world, seconds, rate)));
+
+  it("has the next one used a little after a second, the more often the longer that goes well", () => {
+    const world = new World(FAST, SLOW);
+    expect(batches(world, 1)).toEqual([]);
+    const first = batches(world, 2);
+    expect(first.length).toBeGreaterThan(30);
+    expect(mean(gaps(first)) / LONGER_MS).toBeGreaterThan(0.75);
+    world.stream(6, 0.97);
+    expect(meanGap(world, 2) / LONGER_MS).toBeLessThan(0.6);
+    expect(world.stream(1, 0.97)[1]).toBeLessThan(100);
+    world.stream(60, 0.97);
+    expect(meanGap(world, 2) / LONGER_MS).toBeGreaterThan(0.3);
+  });
+
+  it("has it used more seldom again when less is sent", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(9, 1);
+    const before = meanGap(world, 1, 1);
+    world.stream(1, 0.8);
+    expect(meanGap(world, 0.5, 0.8)).toBeGreaterThan(1.2 * before);
+    world.stream(60, 0.8);
+    expect(meanGap(world, 0.5, 0.8)).toBeLessThan(before);
+  });
+
+  it("ends that others are filled as well when its own queue is empty", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(2, 0.97);
+    world.stream(1, 2.1);
+    expect(world.stream(1, 1.5)[1]).toBeGreaterThan(400);
+    world.stream(0.5, 0.7);
+    expect(world.stream(1, 0.97)[1]).toBeLessThan(100);
+  });
+
+  it("has as much sent by that as keeps its own queue short", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(2, 0.97);
+    expect(world.stream(2, 1.2)[1]).toBeGreaterThan(380);
+    expect(Math.max(...world.queuesMs())).toBeLessThan(0.3 * LONGER_MS);
+  });
+
+  it("is left alone while its queue grows: it will be full in any case", () => {
+    const world = new World(FAST, { ...SLOW, floorMs: 91 });
+    const [, second] = world.stream(5, 1.015);
+    expect(world.queuesMs()[0]).toBeGreaterThan(60);
+    expect(second).toBe(0);
+  });
+
+  it("is left alone while it is not quite in use, and where its rate is not known", () => {
+    expect(new World(FAST, SLOW).stream(5, 0.85)[1]).toBe(0);
+    expect(new World({ floorMs: 1 }, SLOW).stream(5, 0.97)[1]).toBe(0);
+  });
+
+  it("is left alone again a second after it is no longer in use, not at once", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(2, 0.97);
+    expect(batches(world, 0.6, 0.2).length).toBeGreaterThan(8);
+    world.stream(1, 0.2);
+    expect(world.stream(1, 0.95)[1]).toBe(0);
+    const idle = new World(FAST, SLOW);
+    idle.stream(2, 0.97);
+    idle.pass(3e6);
+    expect(idle.stream(0.8, 0.95)[1]).toBe(0);
+  });
+
+  it("has small packets arrive early, and none by a path that may not be used", () => {
+    const world = new World(FAST, SLOW, { floorMs: 11, rate: 1 }, { floorMs: 12, rate: 1 });
+    world.paths.setUse(world.paths.at(A, 2), USE_NO);
+    world.paths.limits.setRate(0, 1000, 0);
+    world.paths.limits.assign(world.paths.at(A, 3), 0, -1);
+    const taken = world.stream(4, 0.97);
+    expect(taken[1]).toBeGreaterThan(30);
+    // What was in the bucket, and what came in.
+    expect([taken[2], taken[3]! < 33 + 4 + 5]).toEqual([0, true]);
+    expect(world.stream(1, 0.97, { bytes: 200 }).slice(1)).toEqual([0, 0, 0]);
+  });
+});
+
 describe("paths that cannot be used", () => {
   it("get nothing if they are not eligible, whether others keep up or not", () => {
     const world = new World(

@@ -10,7 +10,7 @@ import { sessions } from "./commands/sessions.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { CliError, EXIT_USAGE, errorReport } from "./error.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "./package.ts";
 
 const words = hideBin(process.argv);
 

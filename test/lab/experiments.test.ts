@@ -11,7 +11,7 @@ import { Lab, startContentServer } from "../../tools/lab/index.ts";
 const directory = mkdtempSync(join(tmpdir(), "mpip-experiments-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const mpip = (...args: string[]) => promisify(execFile)(process.execPath, ["dist/src/cli/main.js", ...args]);
+const mpip = (...args: string[]) => promisify(execFile)(process.execPath, ["dist/mpip/main.js", ...args]);
 
 describe("mpip lab run", () => {
   it("measures every way over the lines of a profile, and writes figures and a page", async () => {

@@ -15,7 +15,7 @@ export class LabDaemon implements Disposable {
   /** `checkout` is where the program comes from: this one, or another that is compiled. */
   constructor(host: Host, config: string, checkout: string = packageRoot()) {
     this.host = host;
-    this.#program = builtFile(checkout, "npx tsc", "dist", "src", "cli", "main.js");
+    this.#program = builtFile(checkout, "npm run build", "dist", "mpip", "main.js");
     this.directory = host.makeDirectory();
     this.configPath = join(this.directory, "mpip.yaml");
     this.write(config);

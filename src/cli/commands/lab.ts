@@ -4,9 +4,10 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { CommandModule } from "yargs";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "../error.ts";
+import { packageFile } from "../package.ts";
 
 /** The lab is a tool of the checkout, and not part of the package. */
-const PROGRAM = fileURLToPath(new URL("../../../tools/lab/main.js", import.meta.url));
+const PROGRAM = fileURLToPath(packageFile("dist/tools/lab/main.js"));
 
 export const LAB = "lab";
 

@@ -5,7 +5,7 @@ import { openLog } from "../../daemon/log.ts";
 import { CAP_NET_ADMIN, hasCapability } from "../../host/capabilities.ts";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "../error.ts";
 import { CONFIG_PATH, withRunDirectory } from "../options.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../package.ts";
 
 export interface UpArguments {
   config: string;

@@ -198,8 +198,8 @@ export class EarliestArrival implements Scheduler {
     }
     const part = fastest === NONE ? 0 : bytesPerS / rateBytesPerS[fastest]!;
     if (part < LEAVING_PART) this.isEven[node] = 0;
+    if (this.isEven[node] === 1) this.lure.noteFilled(node, nowUs);
     if (fastest !== NONE) this.lure.noteDemand(node, part, paths.queues.waitUs(fastest, nowUs), nowUs);
-    if (this.isEven[node] === 1) this.lure.beginAnew(node, nowUs);
   }
 
   private noteShares(node: NodeSlot): void {

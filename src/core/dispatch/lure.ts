@@ -6,6 +6,8 @@ const DESERTED_PART = 0.5;
 /** It has to be for so long. */
 const FULL_US = 1_000_000;
 const DESERTED_US = 1_000_000;
+/** A sender that has filled it of late will do so again: CUBIC grows slowly for that long before. */
+const FILLED_US = 15_000_000;
 /** A queue grows if it is longer than it was by such a part, and so much. */
 const GROWS_TIMES = 1.1;
 const GROWS_US = 1_000;
@@ -30,7 +32,7 @@ const SHORT_PART = 0.05;
  * another. Such a sender (BBR) has as much under way as it sends in twice its shortest round trip of the last ten
  * seconds, and what is acknowledged at once beyond what it expects. More it cannot send over a path that takes longer.
  *
- * So where the fastest path is in use and its queue does not grow, a small batch takes another one now and then, and all
+ * So where the fastest path is in use, has not been filled of late and its queue does not grow, a small batch takes another one now and then, and all
  * that follows by the fastest is handed on behind it in one piece: the sender sees large acknowledgements and has more
  * under way. The more it has, the more closely batches can follow each other, until even the shortest round trip is a long one;
  * when the sender measures it anew it goes by that, and fills both.
@@ -72,7 +74,7 @@ export class Lure {
     }
     if (part < FULL_PART) this.beginAnew(node, nowUs);
     if (queueUs > GROWS_TIMES * this.longestUs[node]! + GROWS_US) {
-      this.fullSinceUs[node] = nowUs;
+      this.beginAnew(node, nowUs);
       this.longestUs[node] = queueUs;
     }
     if (nowUs - this.fullSinceUs[node]! < FULL_US) return;
@@ -84,10 +86,9 @@ export class Lure {
     this.nextUs[node] = nowUs;
   }
 
-  /** The fastest path is not in use, or the others are used as well. */
-  beginAnew(node: NodeSlot, nowUs: number): void {
-    this.fullSinceUs[node] = nowUs;
-    this.longestUs[node] = 0;
+  /** The fastest path has been filled, and the others are used as well. */
+  noteFilled(node: NodeSlot, nowUs: number): void {
+    if (!this.isOn(node, nowUs)) this.beginAnew(node, nowUs + FILLED_US);
   }
 
   /** Whether packets are to take the other path, which takes `longerUs` longer than the fastest. */
@@ -99,6 +100,11 @@ export class Lure {
       this.isInBatch[node] = 0;
     }
     return this.isInBatch[node] === 1;
+  }
+
+  private beginAnew(node: NodeSlot, sinceUs: number): void {
+    this.fullSinceUs[node] = Math.max(this.fullSinceUs[node]!, sinceUs);
+    this.longestUs[node] = 0;
   }
 
   private adjustGap(node: NodeSlot, part: number): void {

@@ -251,6 +251,14 @@ describe("a path that is kept in use and never filled", () => {
     expect(second).toBe(0);
   });
 
+  it("is left alone for some seconds after it has been filled", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(1, 2.1);
+    world.stream(1, 0.5);
+    expect(world.stream(12, 0.97)[1]).toBe(0);
+    expect(world.stream(10, 0.97)[1]).toBeGreaterThan(50);
+  });
+
   it("is left alone while it is not quite in use, and where its rate is not known", () => {
     expect(new World(FAST, SLOW).stream(5, 0.85)[1]).toBe(0);
     expect(new World({ floorMs: 1 }, SLOW).stream(5, 0.97)[1]).toBe(0);

@@ -1,17 +1,17 @@
 import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-/** The directory of the package that this file is part of, whatever it was compiled to. */
-function packageRoot(): URL {
-  let url = new URL(".", import.meta.url);
-  while (!existsSync(new URL("package.json", url)) && url.pathname !== "/") url = new URL("..", url);
-  return url;
+/** The directory with package.json, for the sources and for whatever they were compiled to. */
+export function packageRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "package.json"))) {
+    if (dirname(directory) === directory) throw new Error("no package.json above the program's own files");
+    directory = dirname(directory);
+  }
+  return directory;
 }
 
 export function packageVersion(): string {
-  const file = packageFile("package.json");
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).version : "unknown";
-}
-
-export function packageFile(path: string): URL {
-  return new URL(path, packageRoot());
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 }

@@ -1,4 +1,6 @@
 /** Everything that tests, benches and demos use of the lab. */
+
+export { packageRoot } from "../../src/cli/package.ts";
 export {
   CommandError,
   type ExecOptions,
@@ -31,7 +33,7 @@ export { LabDaemon } from "./mpip-daemon.ts";
 export { disableMptcp, enableMptcp, linkAddresses, type MptcpAddress } from "./mptcp.ts";
 export { namespaced } from "./namespace.ts";
 export type { Nat } from "./nat.ts";
-export { packageRoot, toolCommand } from "./own-files.ts";
+export { toolCommand } from "./own-files.ts";
 export { type PingOptions, type PingResult, ping } from "./ping.ts";
 export {
   type LabInterface,

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { cpus, release } from "node:os";
-import { packageRoot } from "./own-files.ts";
+import { packageRoot } from "../../src/cli/package.ts";
 
 /** What a measurement ran on, for its report. */
 export interface Machine {

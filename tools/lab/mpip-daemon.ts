@@ -1,8 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { packageRoot } from "../../src/cli/package.ts";
 import type { LabProcess } from "./command.ts";
 import type { Host } from "./host.ts";
-import { builtFile, packageRoot } from "./own-files.ts";
+import { builtFile } from "./own-files.ts";
 
 /** A daemon of mpip on a host of the lab, with files of its own. */
 export class LabDaemon implements Disposable {

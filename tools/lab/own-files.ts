@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { packageRoot } from "../../src/cli/package.ts";
 import { RequirementError } from "./requirements.ts";
 
 /** The link emulator's binary. */
@@ -34,14 +34,4 @@ export function builtFile(checkout: string, build: string, ...path: string[]): s
     throw new RequirementError(`${join(...path)} is not built${where}: run \`${build}\``);
   }
   return file;
-}
-
-/** The directory with package.json, both for the sources and for what is compiled to dist/. */
-export function packageRoot(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, "package.json"))) {
-    if (dirname(directory) === directory) throw new Error("no package.json above the lab's own files");
-    directory = dirname(directory);
-  }
-  return directory;
 }

@@ -1,4 +1,5 @@
-import { builtFile, packageRoot } from "./own-files.ts";
+import { packageRoot } from "../../src/cli/package.ts";
+import { builtFile } from "./own-files.ts";
 import { requireTools } from "./requirements.ts";
 
 /** What the TCP sockets of a program are to be, which itself has no option for it. */

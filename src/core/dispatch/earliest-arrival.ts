@@ -38,6 +38,7 @@ export class EarliestArrival implements Scheduler {
   private readonly isEven: Uint8Array;
   private readonly sentBytes: Float64Array;
   private tickedMs = 0;
+  /** For senders that never fill the fastest path. */
   private readonly lure: Lure;
 
   constructor(paths: Paths) {
@@ -137,15 +138,17 @@ export class EarliestArrival implements Scheduler {
     for (let place = 0; place < weights.length; place++) {
       const path = paths.at(node, place);
       if (weights[place] === 0 || path === fastest || paths.limits.isSpent(path, nowUs)) continue;
+      // NaN, and so not less, where no delay is known yet.
       const arrivalUs = queues.floorUs[path]! + queues.waitUs(path, nowUs);
-      if (!(arrivalUs < otherUs)) continue;
-      other = path;
-      otherUs = arrivalUs;
+      if (arrivalUs < otherUs) {
+        other = path;
+        otherUs = arrivalUs;
+      }
     }
     if (other === NONE) return fastest;
     const longerUs = queues.floorUs[other]! - queues.floorUs[fastest]!;
     if (!this.lure.isDue(node, longerUs, queues.waitUs(fastest, nowUs), nowUs)) return fastest;
-    queues.assume(other, UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
+    this.assumeRate(other, fastest);
     return other;
   }
 
@@ -178,10 +181,13 @@ export class EarliestArrival implements Scheduler {
 
   private beginEven(node: NodeSlot, fastest: PathSlot): void {
     const { paths } = this;
-    const { queues } = paths;
     this.isEven[node] = 1;
-    for (let place = 0; place < paths.count(node); place++)
-      queues.assume(paths.at(node, place), UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
+    for (let place = 0; place < paths.count(node); place++) this.assumeRate(paths.at(node, place), fastest);
+  }
+
+  private assumeRate(path: PathSlot, fastest: PathSlot): void {
+    const { queues } = this.paths;
+    queues.assume(path, UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
   }
 
   /** Ends the even filling of a node's paths when its fastest one could carry everything; watches whether it is needed. */
@@ -196,10 +202,14 @@ export class EarliestArrival implements Scheduler {
       if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;
       if (fastest === NONE || floorUs[path]! < floorUs[fastest]!) fastest = path;
     }
-    const part = fastest === NONE ? 0 : bytesPerS / rateBytesPerS[fastest]!;
+    if (fastest === NONE) {
+      this.isEven[node] = 0;
+      return;
+    }
+    const part = bytesPerS / rateBytesPerS[fastest]!;
     if (part < LEAVING_PART) this.isEven[node] = 0;
-    if (this.isEven[node] === 1) this.lure.noteFilled(node, nowUs);
-    if (fastest !== NONE) this.lure.noteDemand(node, part, paths.queues.waitUs(fastest, nowUs), nowUs);
+    else if (this.isEven[node] === 1) this.lure.noteFilled(node, nowUs);
+    this.lure.noteDemand(node, part, paths.queues.waitUs(fastest, nowUs), nowUs);
   }
 
   private noteShares(node: NodeSlot): void {

@@ -3,9 +3,8 @@ import type { NodeSlot } from "../base/ids.ts";
 /** The fastest path is in use if so much of what it carries goes to the node, and deserted if no more than this does. */
 const FULL_PART = 0.9;
 const DESERTED_PART = 0.5;
-/** It has to be for so long. */
-const FULL_US = 1_000_000;
-const DESERTED_US = 1_000_000;
+/** It has to be either for so long. */
+const LASTS_US = 1_000_000;
 /** A sender that has filled it of late will do so again: CUBIC grows slowly for that long before. */
 const FILLED_US = 15_000_000;
 /** A queue grows if it is longer than it was by such a part, and so much. */
@@ -32,10 +31,10 @@ const SHORT_PART = 0.05;
  * another. Such a sender (BBR) has as much under way as it sends in twice its shortest round trip of the last ten
  * seconds, and what is acknowledged at once beyond what it expects. More it cannot send over a path that takes longer.
  *
- * So where the fastest path is in use, has not been filled of late and its queue does not grow, a small batch takes another one now and then, and all
- * that follows by the fastest is handed on behind it in one piece: the sender sees large acknowledgements and has more
- * under way. The more it has, the more closely batches can follow each other, until even the shortest round trip is a long one;
- * when the sender measures it anew it goes by that, and fills both.
+ * So where the fastest path is in use, has not been filled of late and its queue does not grow, a small batch takes
+ * another one now and then, and all that follows by the fastest is handed on behind it in one piece: the sender sees
+ * large acknowledgements and has more under way. The more it has, the more closely batches can follow each other, until
+ * even the shortest round trip is a long one; when the sender measures it anew it goes by that, and fills both.
  */
 export class Lure {
   /** Columns by node slot. Since when the fastest path has been in use without a queue much longer than this one. */
@@ -53,11 +52,11 @@ export class Lure {
   constructor(nodes: number) {
     this.fullSinceUs = new Float64Array(nodes);
     this.longestUs = new Float64Array(nodes);
-    this.bestPart = new Float64Array(nodes);
-    this.sentPart = new Float64Array(nodes);
     this.untilUs = new Float64Array(nodes);
     this.nextUs = new Float64Array(nodes);
     this.gap = new Float64Array(nodes);
+    this.sentPart = new Float64Array(nodes);
+    this.bestPart = new Float64Array(nodes);
     this.isInBatch = new Uint8Array(nodes);
   }
 
@@ -68,7 +67,7 @@ export class Lure {
   /** Of late `part` of what the fastest path carries went to the node, and its queue is `queueUs` now. */
   noteDemand(node: NodeSlot, part: number, queueUs: number, nowUs: number): void {
     if (this.isOn(node, nowUs)) {
-      if (part > DESERTED_PART) this.untilUs[node] = nowUs + DESERTED_US;
+      if (part > DESERTED_PART) this.untilUs[node] = nowUs + LASTS_US;
       this.adjustGap(node, part);
       return;
     }
@@ -77,12 +76,12 @@ export class Lure {
       this.beginAnew(node, nowUs);
       this.longestUs[node] = queueUs;
     }
-    if (nowUs - this.fullSinceUs[node]! < FULL_US) return;
+    if (nowUs - this.fullSinceUs[node]! < LASTS_US) return;
     this.beginAnew(node, nowUs);
     this.sentPart[node] = part;
     this.bestPart[node] = part;
     this.gap[node] = GAP_FIRST;
-    this.untilUs[node] = nowUs + DESERTED_US;
+    this.untilUs[node] = nowUs + LASTS_US;
     this.nextUs[node] = nowUs;
   }
 

@@ -1,4 +1,6 @@
 import { Rng } from "../../src/core/base/rng.ts";
+import { ICMP_UNREACHABLE } from "../../src/core/wire/icmp.ts";
+import { PROTOCOL_ICMP, PROTOCOL_TCP } from "../../src/core/wire/ipv4.ts";
 import { printDatagram } from "../../src/core/wire/print.ts";
 import type { SimNode } from "./node.ts";
 import { ADDRESS_A, ADDRESS_B, readStamp, stampedPayload, tcpPacket, udpPacket } from "./packets.ts";
@@ -95,7 +97,11 @@ class Watcher {
   }
 
   private look(packet: Uint8Array): void {
-    const isTcp = packet[9] === 6;
+    if (packet[9] === PROTOCOL_ICMP) {
+      this.lookAtError(packet);
+      return;
+    }
+    const isTcp = packet[9] === PROTOCOL_TCP;
     const port = (packet[22]! << 8) | packet[23]!;
     const payload = packet.subarray(isTcp ? 40 : 28);
     this.count++;
@@ -110,6 +116,14 @@ class Watcher {
     const key = `${stamp.flow} ${stamp.number}`;
     if (this.seen.has(key)) this.problem(`packet ${key} came twice`);
     this.seen.add(key);
+  }
+
+  /** While no path is left the node answers its own host's packets itself. */
+  private lookAtError(packet: Uint8Array): void {
+    const quotedAt = 28;
+    const flow = ((packet[quotedAt + 20]! << 8) | packet[quotedAt + 21]!) - 10_000;
+    const isAnswer = packet[20] === ICMP_UNREACHABLE && flow >= 0 && flow < 2 * FLOWS;
+    if (!isAnswer) this.problem(`an error of type ${packet[20]} came, about flow ${flow}`);
   }
 
   /** Segments of super-packets, put together when all have come; lost ones leave the rest incomplete. */

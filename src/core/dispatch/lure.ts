@@ -5,8 +5,12 @@ const FULL_PART = 0.9;
 const DESERTED_PART = 0.5;
 /** It has to be either for so long. */
 const LASTS_US = 1_000_000;
-/** A sender that has filled it of late will do so again: CUBIC grows slowly for that long before. */
+/**
+ * A sender that has filled it of late will do so again: CUBIC grows slowly for that long before. One that no longer
+ * fills it with batches, however far apart, for so long, is left alone for the same time.
+ */
 const FILLED_US = 15_000_000;
+const REFUSES_US = 500_000;
 /** A queue grows if it is longer than it was by such a part, and so much. */
 const GROWS_TIMES = 1.1;
 const GROWS_US = 1_000;
@@ -48,6 +52,8 @@ export class Lure {
   private readonly sentPart: Float64Array;
   private readonly bestPart: Float64Array;
   private readonly isInBatch: Uint8Array;
+  /** Since when less is sent than the fastest path carries, with batches as far apart as can be; Infinity while it is not. */
+  private readonly refusedUs: Float64Array;
 
   constructor(nodes: number) {
     this.fullSinceUs = new Float64Array(nodes);
@@ -58,6 +64,7 @@ export class Lure {
     this.sentPart = new Float64Array(nodes);
     this.bestPart = new Float64Array(nodes);
     this.isInBatch = new Uint8Array(nodes);
+    this.refusedUs = new Float64Array(nodes);
   }
 
   isOn(node: NodeSlot, nowUs: number): boolean {
@@ -68,7 +75,7 @@ export class Lure {
   noteDemand(node: NodeSlot, part: number, queueUs: number, nowUs: number): void {
     if (this.isOn(node, nowUs)) {
       if (part > DESERTED_PART) this.untilUs[node] = nowUs + LASTS_US;
-      this.adjustGap(node, part);
+      this.adjustGap(node, part, nowUs);
       return;
     }
     if (part < FULL_PART) this.beginAnew(node, nowUs);
@@ -81,6 +88,7 @@ export class Lure {
     this.sentPart[node] = part;
     this.bestPart[node] = part;
     this.gap[node] = GAP_FIRST;
+    this.refusedUs[node] = Number.POSITIVE_INFINITY;
     this.untilUs[node] = nowUs + LASTS_US;
     this.nextUs[node] = nowUs;
   }
@@ -106,12 +114,18 @@ export class Lure {
     this.longestUs[node] = 0;
   }
 
-  private adjustGap(node: NodeSlot, part: number): void {
+  private adjustGap(node: NodeSlot, part: number, nowUs: number): void {
     const sentPart = this.sentPart[node]! + SMOOTHING * (part - this.sentPart[node]!);
     const bestPart = Math.max(BEST_KEEPS * this.bestPart[node]!, sentPart);
     this.sentPart[node] = sentPart;
     this.bestPart[node] = bestPart;
-    const gap = this.gap[node]! + (sentPart < LESS_PART * bestPart ? GAP_UP : -GAP_DOWN);
+    const isLess = sentPart < LESS_PART * bestPart;
+    const gap = this.gap[node]! + (isLess ? GAP_UP : -GAP_DOWN);
     this.gap[node] = Math.min(Math.max(gap, GAP_MIN), GAP_MAX);
+    const isRefused = sentPart < FULL_PART && gap > GAP_MAX;
+    this.refusedUs[node] = isRefused ? Math.min(this.refusedUs[node]!, nowUs) : Number.POSITIVE_INFINITY;
+    if (nowUs - this.refusedUs[node]! < REFUSES_US) return;
+    this.untilUs[node] = nowUs;
+    this.beginAnew(node, nowUs + FILLED_US);
   }
 }

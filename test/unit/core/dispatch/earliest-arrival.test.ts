@@ -224,8 +224,17 @@ describe("a path that is kept in use and never filled", () => {
     const before = meanGap(world, 1, 1);
     world.stream(1, 0.8);
     expect(meanGap(world, 0.5, 0.8)).toBeGreaterThan(1.2 * before);
-    world.stream(60, 0.8);
-    expect(meanGap(world, 0.5, 0.8)).toBeLessThan(before);
+    world.stream(8, 1);
+    expect(meanGap(world, 0.5, 1)).toBeLessThan(1.2 * before);
+  });
+
+  it("is left alone for some seconds when no more than before is sent with batches as seldom as can be", () => {
+    const world = new World(FAST, SLOW);
+    world.stream(1.2, 0.97);
+    expect(world.stream(1, 0.7)[1]).toBeGreaterThan(5);
+    world.stream(1, 0.7);
+    expect(world.stream(12, 0.97)[1]).toBe(0);
+    expect(world.stream(10, 0.97)[1]).toBeGreaterThan(50);
   });
 
   it("ends that others are filled as well when its own queue is empty", () => {

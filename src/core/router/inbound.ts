@@ -100,7 +100,7 @@ export class Inbound {
           this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes),
         evidence: (session) =>
           this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
-        patienceUs: (session) => this.spread.repairUs(context.sessions.node(session as SessionSlot)),
+        patienceUs: (session) => this.patienceUs(context.sessions.node(session as SessionSlot)),
         holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
         noteLate: (session, lateUs) =>
           this.spread.noteLate(context.sessions.node(session as SessionSlot), lateUs, this.nowUs),
@@ -135,6 +135,12 @@ export class Inbound {
     this.reorder.handleEvidence(nowUs);
     this.reorder.handleTime(nowUs);
     this.context.write();
+  }
+
+  /** How long it takes to have a lost packet sent again; what no path has lost was left out, and does not come. */
+  private patienceUs(node: NodeSlot): number {
+    const repairUs = this.spread.repairUs(node);
+    return this.nowUs - this.peering.repair.missedUs[node]! > repairUs ? 0 : repairUs;
   }
 
   /** The input whose next message was sent first; timestamps of different nodes mean nothing, and do no harm. */

@@ -62,6 +62,8 @@ export class Repair {
     givenUp: 0,
     missed: 0,
   };
+  /** By node: when packets were last found to be missing. */
+  readonly missedUs: Float64Array;
   private readonly context: Context;
   private readonly sender: ControlSender;
   // Gaps in what is received, a ring.
@@ -92,6 +94,7 @@ export class Repair {
   constructor(context: Context, sender: ControlSender) {
     this.context = context;
     this.sender = sender;
+    this.missedUs = new Float64Array(context.limits.nodes).fill(Number.NEGATIVE_INFINITY);
     this.roomUs = new Float64Array(context.limits.nodes);
   }
 
@@ -104,6 +107,7 @@ export class Repair {
     const skipped = Math.max(count - GAP_PACKETS_MAX, 0);
     const at = (this.oldestGap + this.gaps++) & (GAPS - 1);
     this.counters.missed += count;
+    this.missedUs[this.context.paths.nodeOf(path)] = nowUs;
     this.gapPath[at] = path;
     this.gapFirst[at] = first + skipped;
     this.gapCount[at] = count - skipped;
@@ -127,6 +131,8 @@ export class Repair {
       for (let k = i; k < this.gaps; k++) {
         const at = (this.oldestGap + k) & (GAPS - 1);
         if (this.gapPath[at] !== path || !this.isDue(k, nowUs)) continue;
+        // What is asked for the first time does not wait for another path's longer way.
+        if ((this.gapAsked[at] === 0) !== isFirst) continue;
         if (!body.range(this.gapFirst[at]!, this.gapCount[at]!)) break;
         this.gapAsked[at] = this.gapAsked[at]! + 1;
         this.gapDueUs[at] = nowUs + ASK_AGAIN_US;
@@ -273,7 +279,9 @@ export class Repair {
     if (isFull) paths.gates.handleFull(path, nowUs);
     // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
     if (sessions.protocol(session) !== PROTOCOL_TCP) return;
-    const isCongestion = isFull && !this.mayUseRoom(path, nowUs);
+    // Where packets have had to wait here since, senders are told by how long they do (congestion.ts).
+    const hasWaited = paths.queues.heldBytes[path]! > 0 || paths.gates.waitedUs[path]! >= history.sentUs[at]!;
+    const isCongestion = isFull && !hasWaited && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
     const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);

@@ -27,6 +27,8 @@ const NEARLY_EMPTY_US = 1_000;
  * the path carries more.
  */
 export class PathGates {
+  /** By path slot: when something last had to wait here for the path, and left. */
+  readonly waitedUs: Float64Array;
   private readonly queues: PathQueues;
   private readonly delivery: PathDelivery;
   // By path slot: when what has left will have gone through at the rate of late, since when it has lost none because it
@@ -38,12 +40,14 @@ export class PathGates {
   constructor(capacity: number, queues: PathQueues, delivery: PathDelivery) {
     this.queues = queues;
     this.delivery = delivery;
+    this.waitedUs = new Float64Array(capacity);
     this.paceUs = new Float64Array(capacity);
     this.fullUs = new Float64Array(capacity);
     this.sentUs = new Float64Array(capacity);
   }
 
   reset(slot: PathSlot): void {
+    this.waitedUs[slot] = 0;
     this.paceUs[slot] = 0;
     this.fullUs[slot] = 0;
     this.sentUs[slot] = 0;

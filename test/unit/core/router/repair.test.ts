@@ -169,6 +169,24 @@ describe("a packet of TCP that a path has lost", () => {
     expect(world.tookUs(200)).toBeLessThan(4 * NEAR.delayUs);
   });
 
+  it("comes as soon where the one before it is asked for again at the same time, by another path", () => {
+    const world = new World([NEAR, { delayUs: 100_000 }]);
+    world.stream(200);
+    const { ab } = world.nodes.lines[0]!;
+    const lost: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      ab.isCut = true;
+      lost.push(world.sentUs.length);
+      world.send();
+      ab.isCut = false;
+      world.nodes.clock.run(1000);
+      world.stream(7);
+    }
+    world.nodes.run(0.5);
+    expect(world.repair).toMatchObject({ repaired: 10, givenUp: 0 });
+    expect(Math.max(...lost.map((number) => world.tookUs(number)))).toBeLessThan(4 * NEAR.delayUs);
+  });
+
   it("comes also if it is one of many, and requests and what is sent again get lost, too", () => {
     for (const links of [[NEAR], [NEAR, FAR]]) {
       const world = new World(links.map((link) => ({ ...link, loss: 0.02 })));
@@ -356,11 +374,11 @@ describe("what a full queue loses", () => {
 
   it("is left to TCP once a round trip, and the rest is sent again", () => {
     const world = rated([link]);
-    shorten(world);
+    shorten(world, 1_500);
     const { ab } = world.nodes.lines[0]!;
     for (let burst = 0; burst < 40; burst++) {
       const [before, signalled] = [ab.overflowed, world.repair.signalled];
-      world.send(60);
+      world.send(4);
       world.nodes.run(0.5);
       expect(world.repair.signalled - signalled).toBeLessThanOrEqual(ab.overflowed > before ? 1 : 0);
     }
@@ -368,6 +386,20 @@ describe("what a full queue loses", () => {
     expect(world.repair.signalled).toBeGreaterThan(0);
     expect(world.missing.length).toBe(world.repair.signalled);
     expect(world.doubled).toEqual([]);
+  });
+
+  it("is all sent again where more than the queue holds waits here", () => {
+    const world = rated([link]);
+    shorten(world);
+    const { ab } = world.nodes.lines[0]!;
+    const before = ab.overflowed;
+    for (let burst = 0; burst < 10; burst++) {
+      world.send(60);
+      world.nodes.run(0.5);
+    }
+    expect(ab.overflowed - before).toBeGreaterThan(10);
+    expect(world.repair).toMatchObject({ givenUp: 0, signalled: 0 });
+    expect([world.missing, world.doubled]).toEqual([[], []]);
   });
 
   it("is left once a round trip when all paths lose at once", () => {

@@ -137,10 +137,14 @@ export class Inbound {
     this.context.write();
   }
 
-  /** How long it takes to have a lost packet sent again; what no path has lost was left out, and does not come. */
+  /**
+   * How long what every path has passed is waited for. What paths have lost of late may be lost again when it is sent again; what
+   * none has lost was left out to tell TCP, or takes a path that has brought nothing yet.
+   */
   private patienceUs(node: NodeSlot): number {
-    const repairUs = this.spread.repairUs(node);
-    return this.nowUs - this.peering.repair.missedUs[node]! > repairUs ? 0 : repairUs;
+    const againUs = this.spread.repairUs(node, true);
+    const hasMissed = this.nowUs - this.peering.repair.missedUs[node]! < againUs;
+    return hasMissed ? againUs : this.spread.repairUs(node, false);
   }
 
   /** The input whose next message was sent first; timestamps of different nodes mean nothing, and do no harm. */

@@ -6,8 +6,9 @@ const ACTIVE_US = 200_000;
 /** On top of the spread between the paths. */
 const MARGIN_US = 5_000;
 const HOLD_MAX_US = 250_000;
-/** A request and its answer take a round trip on the fastest path, and wait for their turn at both ends; what is lost once more, two. */
-const REPAIR_RTTS = 2.5;
+/** A request and its answer take a round trip on the fastest path, and wait for their turn at both ends; what is lost again, two. */
+const REPAIR_RTTS = 1.25;
+const REPAIR_AGAIN_RTTS = 2.5;
 const REPAIR_MARGIN_US = 8_000;
 const SMOOTHING = 1 / 16;
 /** How much later packets left than those behind them is forgotten in about this time; and what is believed of it. */
@@ -105,8 +106,8 @@ export class Spread {
     return lateUs === 0 ? 0 : lateUs * Math.exp(-(nowUs - this.latedUs[node]!) / LATE_US);
   }
 
-  /** How long it takes to have a lost packet sent again, and once more. */
-  repairUs(node: NodeSlot): number {
+  /** How long it takes to have a lost packet sent again, or that once more. */
+  repairUs(node: NodeSlot, isAgain: boolean): number {
     const { paths } = this.context;
     const { rttUs } = paths.delays;
     let shortestUs = Number.POSITIVE_INFINITY;
@@ -115,7 +116,8 @@ export class Spread {
       if (paths.isEligible(path) && rttUs[path]! > 0) shortestUs = Math.min(shortestUs, rttUs[path]!);
     }
     if (shortestUs === Number.POSITIVE_INFINITY) return 0;
-    return Math.min(REPAIR_RTTS * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
+    const rtts = isAgain ? REPAIR_AGAIN_RTTS : REPAIR_RTTS;
+    return Math.min(rtts * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
   }
 
   /** Of the paths that bring data. */

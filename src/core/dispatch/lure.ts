@@ -75,7 +75,11 @@ export class Lure {
   noteDemand(node: NodeSlot, part: number, queueUs: number, nowUs: number): void {
     if (this.isOn(node, nowUs)) {
       if (part > DESERTED_PART) this.untilUs[node] = nowUs + LASTS_US;
-      this.adjustGap(node, part, nowUs);
+      this.adjustGap(node, part);
+      if (this.isRefused(node, nowUs)) {
+        this.untilUs[node] = nowUs;
+        this.beginAnew(node, nowUs + FILLED_US);
+      }
       return;
     }
     if (part < FULL_PART) this.beginAnew(node, nowUs);
@@ -114,18 +118,19 @@ export class Lure {
     this.longestUs[node] = 0;
   }
 
-  private adjustGap(node: NodeSlot, part: number, nowUs: number): void {
+  private adjustGap(node: NodeSlot, part: number): void {
     const sentPart = this.sentPart[node]! + SMOOTHING * (part - this.sentPart[node]!);
     const bestPart = Math.max(BEST_KEEPS * this.bestPart[node]!, sentPart);
     this.sentPart[node] = sentPart;
     this.bestPart[node] = bestPart;
-    const isLess = sentPart < LESS_PART * bestPart;
-    const gap = this.gap[node]! + (isLess ? GAP_UP : -GAP_DOWN);
+    const gap = this.gap[node]! + (sentPart < LESS_PART * bestPart ? GAP_UP : -GAP_DOWN);
     this.gap[node] = Math.min(Math.max(gap, GAP_MIN), GAP_MAX);
-    const isRefused = sentPart < FULL_PART && gap > GAP_MAX;
-    this.refusedUs[node] = isRefused ? Math.min(this.refusedUs[node]!, nowUs) : Number.POSITIVE_INFINITY;
-    if (nowUs - this.refusedUs[node]! < REFUSES_US) return;
-    this.untilUs[node] = nowUs;
-    this.beginAnew(node, nowUs + FILLED_US);
+  }
+
+  /** Whether the sender does not bear batches, however far apart. */
+  private isRefused(node: NodeSlot, nowUs: number): boolean {
+    const isLess = this.gap[node] === GAP_MAX && this.sentPart[node]! < FULL_PART;
+    this.refusedUs[node] = isLess ? Math.min(this.refusedUs[node]!, nowUs) : Number.POSITIVE_INFINITY;
+    return nowUs - this.refusedUs[node]! >= REFUSES_US;
   }
 }

@@ -100,7 +100,10 @@ export class Inbound {
           this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes),
         evidence: (session) =>
           this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
-        patienceUs: (session) => this.patienceUs(context.sessions.node(session as SessionSlot)),
+        patienceUs: (session) => {
+          const node = context.sessions.node(session as SessionSlot);
+          return this.spread.patienceUs(node, this.peering.repair.missedUs[node]!, this.nowUs);
+        },
         holdUs: (session) => this.spread.holdUs(context.sessions.node(session as SessionSlot), this.nowUs),
         noteLate: (session, lateUs) =>
           this.spread.noteLate(context.sessions.node(session as SessionSlot), lateUs, this.nowUs),
@@ -135,16 +138,6 @@ export class Inbound {
     this.reorder.handleEvidence(nowUs);
     this.reorder.handleTime(nowUs);
     this.context.write();
-  }
-
-  /**
-   * How long what every path has passed is waited for. What paths have lost of late may be lost again when it is sent again; what
-   * none has lost was left out to tell TCP, or takes a path that has brought nothing yet.
-   */
-  private patienceUs(node: NodeSlot): number {
-    const againUs = this.spread.repairUs(node, true);
-    const hasMissed = this.nowUs - this.peering.repair.missedUs[node]! < againUs;
-    return hasMissed ? againUs : this.spread.repairUs(node, false);
   }
 
   /** The input whose next message was sent first; timestamps of different nodes mean nothing, and do no harm. */

@@ -110,7 +110,7 @@ export class Outbound {
         if (isThere && waiting.leavesUs(path) > nowUs) break;
         left--;
         waiting.take(path);
-        paths.gates.waitedUs[path] = nowUs;
+        paths.gates.handleWaited(path, nowUs);
         const { at, length, mark } = waiting;
         if (!context.isKept(mark, context.headerMark)) {
           drops.count(DROP["queue-full"], length - VNET_HEADER_BYTES);

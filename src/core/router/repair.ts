@@ -280,8 +280,8 @@ export class Repair {
     // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
     if (sessions.protocol(session) !== PROTOCOL_TCP) return;
     // Where packets have had to wait here since, senders are told by how long they do (congestion.ts).
-    const hasWaited = paths.queues.heldBytes[path]! > 0 || paths.gates.waitedUs[path]! >= history.sentUs[at]!;
-    const isCongestion = isFull && !hasWaited && !this.mayUseRoom(path, nowUs);
+    const isToldAnyway = paths.gates.hasWaited(path, history.sentUs[at]!);
+    const isCongestion = isFull && !isToldAnyway && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
     const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);

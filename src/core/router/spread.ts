@@ -106,8 +106,12 @@ export class Spread {
     return lateUs === 0 ? 0 : lateUs * Math.exp(-(nowUs - this.latedUs[node]!) / LATE_US);
   }
 
-  /** How long it takes to have a lost packet sent again, or that once more. */
-  repairUs(node: NodeSlot, isAgain: boolean): number {
+  /**
+   * How long what every path has passed is waited for: as long as it takes to have it sent again, and once more where paths
+   * have lost something of late, last found at `missedUs`. What none has lost was left out to tell TCP, or takes a path
+   * that has brought nothing yet.
+   */
+  patienceUs(node: NodeSlot, missedUs: number, nowUs: number): number {
     const { paths } = this.context;
     const { rttUs } = paths.delays;
     let shortestUs = Number.POSITIVE_INFINITY;
@@ -116,8 +120,9 @@ export class Spread {
       if (paths.isEligible(path) && rttUs[path]! > 0) shortestUs = Math.min(shortestUs, rttUs[path]!);
     }
     if (shortestUs === Number.POSITIVE_INFINITY) return 0;
-    const rtts = isAgain ? REPAIR_AGAIN_RTTS : REPAIR_RTTS;
-    return Math.min(rtts * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
+    const againUs = Math.min(REPAIR_AGAIN_RTTS * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
+    if (nowUs - missedUs < againUs) return againUs;
+    return Math.min(REPAIR_RTTS * shortestUs + REPAIR_MARGIN_US, HOLD_MAX_US);
   }
 
   /** Of the paths that bring data. */

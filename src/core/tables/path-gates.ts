@@ -27,30 +27,29 @@ const NEARLY_EMPTY_US = 1_000;
  * the path carries more.
  */
 export class PathGates {
-  /** By path slot: when something last had to wait here for the path, and left. */
-  readonly waitedUs: Float64Array;
   private readonly queues: PathQueues;
   private readonly delivery: PathDelivery;
   // By path slot: when what has left will have gone through at the rate of late, since when it has lost none because it
-  // was full, and when something left last.
+  // was full, when something left last, and when something left that had waited here.
   private readonly paceUs: Float64Array;
   private readonly fullUs: Float64Array;
   private readonly sentUs: Float64Array;
+  private readonly waitedUs: Float64Array;
 
   constructor(capacity: number, queues: PathQueues, delivery: PathDelivery) {
     this.queues = queues;
     this.delivery = delivery;
-    this.waitedUs = new Float64Array(capacity);
     this.paceUs = new Float64Array(capacity);
     this.fullUs = new Float64Array(capacity);
     this.sentUs = new Float64Array(capacity);
+    this.waitedUs = new Float64Array(capacity);
   }
 
   reset(slot: PathSlot): void {
-    this.waitedUs[slot] = 0;
     this.paceUs[slot] = 0;
     this.fullUs[slot] = 0;
     this.sentUs[slot] = 0;
+    this.waitedUs[slot] = 0;
   }
 
   handleSent(slot: PathSlot, bytes: number, nowUs: number): void {
@@ -66,6 +65,16 @@ export class PathGates {
   /** Packets were lost because the path's queue was full. */
   handleFull(slot: PathSlot, nowUs: number): void {
     this.fullUs[slot] = nowUs;
+  }
+
+  /** Something that has waited here for the path leaves. */
+  handleWaited(slot: PathSlot, nowUs: number): void {
+    this.waitedUs[slot] = nowUs;
+  }
+
+  /** Whether anything has had to wait here for the path since then. */
+  hasWaited(slot: PathSlot, sinceUs: number): boolean {
+    return this.queues.heldBytes[slot]! > 0 || this.waitedUs[slot]! >= sinceUs;
   }
 
   /** When `bytes` bytes may leave; at any time as long as it is not known what the path carries. */

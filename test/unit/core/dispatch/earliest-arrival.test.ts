@@ -228,7 +228,7 @@ describe("a path that is kept in use and never filled", () => {
     expect(meanGap(world, 0.5, 1)).toBeLessThan(1.2 * before);
   });
 
-  it("is left alone for some seconds when no more than before is sent with batches as seldom as can be", () => {
+  it("is left alone for some seconds when less is sent with batches, however seldom", () => {
     const world = new World(FAST, SLOW);
     world.stream(1.2, 0.97);
     expect(world.stream(1, 0.7)[1]).toBeGreaterThan(5);

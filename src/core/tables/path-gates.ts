@@ -16,6 +16,8 @@ const PACE_MAX_US = 100_000;
 /** Where delays vary by so much a queue does not show: so many times what is known to be carried is tried. */
 const NOISY_US = 1_500;
 const NOISY_PACE = 1.25;
+/** Timers may come so late without less being tried. Where others make the queue they get what that leaves. */
+const NOISY_LATE_US = 2_000;
 /** However large the packet is, it may leave when no more is left. */
 const NEARLY_EMPTY_US = 1_000;
 
@@ -58,7 +60,8 @@ export class PathGates {
     const delivered = delivery.rateBytesPerS[slot]!;
     const isNoisy = queues.noiseUs(slot) > NOISY_US && known < Number.POSITIVE_INFINITY;
     const lastsUs = (bytes * 1e6) / (isNoisy ? Math.max(delivered, NOISY_PACE * known) : delivered);
-    this.paceUs[slot] = Math.min(Math.max(this.paceUs[slot]!, nowUs) + lastsUs, nowUs + PACE_MAX_US);
+    const fromUs = Math.max(this.paceUs[slot]!, isNoisy ? nowUs - NOISY_LATE_US : nowUs);
+    this.paceUs[slot] = Math.min(fromUs + lastsUs, nowUs + PACE_MAX_US);
     this.sentUs[slot] = nowUs;
   }
 

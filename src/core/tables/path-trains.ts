@@ -24,8 +24,12 @@ const NOISY_TIMES = 3;
 /** They vary if most packets that were due so long after the one before came take so much longer than the fastest. */
 const SPARSE_US = 5_000;
 const NOISY_US = 1_000;
-/** How much longer half of them take at least, found in steps by this factor; at first it is not known that it is less. */
+/**
+ * How much longer half of them take at least, found in steps by this factor, after so many for which it is the average; at
+ * first it is not known that it is less.
+ */
 const USUAL_STEP = 1.5;
+const USUAL_AVERAGED = 16;
 const USUAL_FIRST_US = NOISY_US;
 const USUAL_MIN_US = 100;
 const USUAL_MAX_US = 50_000;
@@ -57,6 +61,7 @@ export class PathTrains {
   /** When the last packet came, of a train or not, and how much longer than the fastest those take that come alone, half of them. */
   private readonly lastUs: Float64Array;
   private readonly usualUs: Float64Array;
+  private readonly averaged: Uint8Array;
   private readonly longestGapUs: Float64Array;
   /** What is to be told, as it stands in a report. */
   private readonly found: Int32Array;
@@ -73,6 +78,7 @@ export class PathTrains {
     this.beganLost = new Float64Array(capacity);
     this.lastUs = new Float64Array(capacity);
     this.usualUs = new Float64Array(capacity).fill(USUAL_FIRST_US);
+    this.averaged = new Uint8Array(capacity);
     this.longestGapUs = new Float64Array(capacity);
     this.found = new Int32Array(capacity);
   }
@@ -82,6 +88,7 @@ export class PathTrains {
     this.beganUs[slot] = Number.NaN;
     this.found[slot] = 0;
     this.usualUs[slot] = USUAL_FIRST_US;
+    this.averaged[slot] = 0;
   }
 
   /**
@@ -152,7 +159,11 @@ export class PathTrains {
 
   private noteUsual(slot: PathSlot, waitedUs: number): void {
     const known = this.usualUs[slot]!;
-    const next = waitedUs > known ? known * USUAL_STEP : known / USUAL_STEP;
+    const isYoung = this.averaged[slot]! < USUAL_AVERAGED;
+    if (isYoung) this.averaged[slot] = this.averaged[slot]! + 1;
+    const average = known + (waitedUs - known) / this.averaged[slot]!;
+    const step = waitedUs > known ? known * USUAL_STEP : known / USUAL_STEP;
+    const next = isYoung ? average : step;
     this.usualUs[slot] = Math.min(Math.max(next, USUAL_MIN_US), USUAL_MAX_US);
   }
 

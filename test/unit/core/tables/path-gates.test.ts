@@ -95,10 +95,24 @@ describe("a path", () => {
       // A queue of a minute seems to be there.
       world.queues.handleSent(P, 1, 60e6, world.nowUs);
       world.gates.handleSent(P, 10_000, world.nowUs);
-      return 10_000 / world.waitUs();
+      const first = world.waitUs();
+      world.gates.handleSent(P, 10_000, world.nowUs);
+      return 10_000 / (world.waitUs() - first);
     };
     expect(paced([0])).toBeCloseTo(0.5, 3);
     expect(paced([-4_000, 4_000])).toBeCloseTo(1.25, 3);
+  });
+
+  it("is tried with as much also where timers come late", () => {
+    const world = new World();
+    measure(world, [-4_000, 4_000]);
+    world.queues.handleSent(P, 1, 60e6, world.nowUs);
+    let sent = 0;
+    for (const endUs = world.nowUs + 1e6; world.nowUs < endUs; world.nowUs += 1_250) {
+      for (; world.waitUs() === 0; sent += 1_000) world.gates.handleSent(P, 1_000, world.nowUs);
+    }
+    expect(sent).toBeGreaterThan(1.2e6);
+    expect(sent).toBeLessThan(1.3e6);
   });
 
   it("is kept from being so full that it loses packets, and may turn out to hold more after minutes", () => {

@@ -29,14 +29,22 @@ export class TwoNodes {
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
   private readonly scheduler: SchedulerName | undefined;
   private readonly areStrangers: boolean;
+  private readonly driftOfB: number;
   private restarts = 0;
 
-  /** Strangers have nothing of each other in their configuration. */
-  constructor(links: readonly LinkOptions[], seed = 1, scheduler?: SchedulerName, areStrangers = false) {
+  /** Strangers have nothing of each other in their configuration; by `driftOfB` b's clock is the faster one. */
+  constructor(
+    links: readonly LinkOptions[],
+    seed = 1,
+    scheduler?: SchedulerName,
+    areStrangers = false,
+    driftOfB = 0,
+  ) {
     const rng = new Rng(seed);
     const { clock } = this;
     this.scheduler = scheduler;
     this.areStrangers = areStrangers;
+    this.driftOfB = driftOfB;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
     this.nats = links.map(({ nat }, i) => nat && new Nat(clock, ipv4(10, i, 0, 3), nat));
     this.a = this.node(1, "a", () => this.b, "ab");
@@ -87,6 +95,7 @@ export class TwoNodes {
       name,
       clock: this.clock,
       clockOffsetUs: id * 12_345_678,
+      clockDrift: id === 2 ? this.driftOfB : 0,
       restarts: this.restarts,
       transmit: (socket, datagram) => {
         // Link i leads to the other's address on link i only.

@@ -127,7 +127,7 @@ export class PathKeeper {
     paths.heardMs[path] = nowMs;
     nodes.handlePacket(node, nowMs);
     if (block.path !== PATH_NONE) paths.setPeerId(path, block.path);
-    paths.arrivals.handleTimestamp(path, block.timestampUs, arrivedUs);
+    paths.arrivals.handleTimestamp(path, block.timestampUs, arrivedUs, paths.clocks.gainedUs[node]!);
     if (block.feedbackPath !== PATH_NONE) {
       const fed = paths.find(node, block.feedbackPath);
       if (fed !== NONE) {

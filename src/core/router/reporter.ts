@@ -161,7 +161,8 @@ export class Reporter {
     block: Readonly<ControlBlock>,
     nowUs: number,
   ): void {
-    const { delays, queues, id } = this.context.paths;
+    const { history, paths } = this.context;
+    const { clocks, delays, queues, id } = paths;
     const sinceUs = ((nowUs | 0) - echo.timestampUs) | 0;
     const rttUs = sinceUs - echo.heldUs;
     if (rttUs > 0) delays.handleRtt(path, rttUs);
@@ -169,13 +170,15 @@ export class Reporter {
     if (echo.timestampUs !== this.echoedUs[path]) this.onReported(path, echo.timestampUs, nowUs);
     if (block.feedbackPath !== id[path] || echo.timestampUs === this.echoedUs[path] || sinceUs < 0) return;
     this.echoedUs[path] = echo.timestampUs;
-    const { history } = this.context;
+    const sampleUs = delays.sampleUs[path]!;
+    const node = paths.nodeOf(path);
+    if (rttUs > 0) clocks.handleRoundTrip(node, sampleUs, rttUs, nowUs);
     const run = history.findStamp(path, echo.timestampUs);
     const isKnown = run !== NONE;
     const segment = isKnown ? history.segmentOfStamp(run, echo.timestampUs) : 0;
     queues.handleDelay(
       path,
-      delays.sampleUs[path]!,
+      sampleUs - clocks.gainedUs[node]!,
       nowUs,
       isKnown ? history.waitUs(run, segment, queues.rateBytesPerS[path]!) : Number.NaN,
       isKnown ? history.corrected[history.at(run)]! : 0,

@@ -122,8 +122,8 @@ export class PathArrivals {
     this.count(slot, bytes);
   }
 
-  /** A packet that was sent at `timestampUs` of the peer's clock came in at `nowUs` of ours. */
-  handleTimestamp(slot: PathSlot, timestampUs: number, nowUs: number): void {
+  /** A packet that was sent at `timestampUs` of the peer's clock, which has gained so much on ours, came in at `nowUs`. */
+  handleTimestamp(slot: PathSlot, timestampUs: number, nowUs: number, gainedUs: number): void {
     const silentUs = nowUs - this.newestUs[slot]!;
     // A path is first-in first-out: what is older than the newest was sent again, and says nothing of the delay.
     if (silentUs <= SILENCE_US && sequenceBefore(timestampUs, this.newestTimestampUs[slot]!)) {
@@ -134,7 +134,7 @@ export class PathArrivals {
     this.feedbackDue[slot] = 1;
     this.newestTimestampUs[slot] = timestampUs;
     this.newestUs[slot] = nowUs;
-    this.trains.handlePacket(slot, timestampUs, this.delayUs[slot]!, nowUs);
+    this.trains.handlePacket(slot, timestampUs, (this.delayUs[slot]! + gainedUs) | 0, nowUs);
   }
 
   /** Puts what the peer is told of the path into `into`, once; its `path` is the caller's. */

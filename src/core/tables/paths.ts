@@ -7,6 +7,7 @@ import { PATH_NONE, TRAILER_BYTES } from "../wire/control-block.ts";
 import { IPV4_MIN_BYTES } from "../wire/ipv4.ts";
 import { IPV6_BYTES } from "../wire/ipv6.ts";
 import { UDP_BYTES } from "../wire/udp.ts";
+import { NodeClocks } from "./node-clocks.ts";
 import { PathArrivals } from "./path-arrivals.ts";
 import { PathDelays, type PathDelaysOptions } from "./path-delays.ts";
 import { PathDelivery } from "./path-delivery.ts";
@@ -62,6 +63,7 @@ export interface PathEnds {
 export class Paths {
   readonly slab: Slab<PathSlot>;
   /** Our sending direction, the peer's, and what the peer says of ours. */
+  readonly clocks: NodeClocks;
   readonly delays: PathDelays;
   readonly arrivals: PathArrivals;
   readonly delivery: PathDelivery;
@@ -110,6 +112,7 @@ export class Paths {
 
   constructor({ capacity, nodes, seed, delays }: PathsOptions) {
     this.slab = new Slab(capacity);
+    this.clocks = new NodeClocks(nodes);
     this.delays = new PathDelays(capacity, nodes, delays);
     this.arrivals = new PathArrivals(capacity);
     this.delivery = new PathDelivery(capacity);

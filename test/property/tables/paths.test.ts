@@ -117,7 +117,7 @@ describe("the path table", () => {
         const due = new Set<PathSlot>();
         for (const place of list) {
           if (place !== null) {
-            paths.arrivals.handleTimestamp(slots[place]!, 0, 1);
+            paths.arrivals.handleTimestamp(slots[place]!, 0, 1, 0);
             due.add(slots[place]!);
             continue;
           }

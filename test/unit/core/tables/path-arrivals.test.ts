@@ -119,7 +119,7 @@ describe("what has come in on a path", () => {
 
   it("is forgotten with the path", () => {
     const { arrivals } = arrived(1, 5, 5);
-    arrivals.handleTimestamp(P, 100, 200);
+    arrivals.handleTimestamp(P, 100, 200, 0);
     arrivals.reset(P);
     const { packets, lost, duplicates, bytes, feedbackDue, newestTimestampUs } = arrivals;
     expect(
@@ -133,22 +133,22 @@ describe("what has come in on a path", () => {
 describe("the timestamps that a path brings", () => {
   it("are told with the time at which the newest came, whatever older ones follow", () => {
     const arrivals = new PathArrivals(2);
-    arrivals.handleTimestamp(P, 1000, 5_000);
+    arrivals.handleTimestamp(P, 1000, 5_000, 0);
     // A packet that was sent again keeps its timestamp.
-    arrivals.handleTimestamp(P, 900, 6_000);
+    arrivals.handleTimestamp(P, 900, 6_000, 0);
     expect([arrivals.newestTimestampUs[P], arrivals.newestUs[P]]).toEqual([1000, 5_000]);
-    arrivals.handleTimestamp(P, 1001, 7_000);
+    arrivals.handleTimestamp(P, 1001, 7_000, 0);
     expect([arrivals.newestTimestampUs[P], arrivals.newestUs[P]]).toEqual([1001, 7_000]);
   });
 
   it("give the delay to be fed back, modulo 2^32", () => {
     const arrivals = new PathArrivals(2);
-    arrivals.handleTimestamp(P, 1000, 5_000);
+    arrivals.handleTimestamp(P, 1000, 5_000, 0);
     expect([arrivals.delayUs[P], arrivals.feedbackDue[P]]).toEqual([4000, 1]);
-    arrivals.handleTimestamp(P, -10, 2 ** 33 + 40);
+    arrivals.handleTimestamp(P, -10, 2 ** 33 + 40, 0);
     expect(arrivals.delayUs[P]).toBe(50);
     arrivals.reset(P);
-    arrivals.handleTimestamp(P, 0x7fff_ffff, -0x8000_0000);
+    arrivals.handleTimestamp(P, 0x7fff_ffff, -0x8000_0000, 0);
     expect(arrivals.delayUs[P]).toBe(1);
   });
 
@@ -156,7 +156,7 @@ describe("the timestamps that a path brings", () => {
     for (const silentUs of [61e6, 30 * 60e6, 40 * 60e6, 72 * 60e6, 24 * 3600e6]) {
       const arrivals = new PathArrivals(2);
       const seen = [0, 1, 2].map((us) => {
-        arrivals.handleTimestamp(P, us === 0 ? 0 : (silentUs + us) | 0, us === 0 ? 0 : silentUs + us);
+        arrivals.handleTimestamp(P, us === 0 ? 0 : (silentUs + us) | 0, us === 0 ? 0 : silentUs + us, 0);
         return arrivals.newestTimestampUs[P];
       });
       expect(seen).toEqual([0, (silentUs + 1) | 0, (silentUs + 2) | 0]);
@@ -166,12 +166,12 @@ describe("the timestamps that a path brings", () => {
   it("show the newest one, whatever came last", () => {
     const arrivals = new PathArrivals(2);
     const newest = [-5, -10, 3, -7, 2].map((timestamp) => {
-      arrivals.handleTimestamp(P, timestamp, 0);
+      arrivals.handleTimestamp(P, timestamp, 0, 0);
       return arrivals.newestTimestampUs[P];
     });
     expect(newest).toEqual([-5, -5, 3, 3, 3]);
     arrivals.reset(P);
-    arrivals.handleTimestamp(P, -0x4000_0000, 0);
+    arrivals.handleTimestamp(P, -0x4000_0000, 0, 0);
     expect(arrivals.newestTimestampUs[P]).toBe(-0x4000_0000);
   });
 });

@@ -166,19 +166,19 @@ describe("feedback", () => {
     const poll = () => [paths.pollFeedback(A), paths.pollFeedback(A), paths.pollFeedback(A)];
     slots.forEach((slot, i) => void paths.setPeerId(slot, 10 + i));
     expect(poll()).toEqual([NONE, NONE, NONE]);
-    for (const slot of slots) paths.arrivals.handleTimestamp(slot, 0, 100);
+    for (const slot of slots) paths.arrivals.handleTimestamp(slot, 0, 100, 0);
     expect(poll()).toEqual(slots);
-    paths.arrivals.handleTimestamp(slots[0]!, 0, 100);
-    paths.arrivals.handleTimestamp(slots[1]!, 0, 100);
+    paths.arrivals.handleTimestamp(slots[0]!, 0, 100, 0);
+    paths.arrivals.handleTimestamp(slots[1]!, 0, 100, 0);
     expect(paths.pollFeedback(A)).toBe(slots[0]);
-    paths.arrivals.handleTimestamp(slots[0]!, 0, 100);
+    paths.arrivals.handleTimestamp(slots[0]!, 0, 100, 0);
     expect(poll()).toEqual([slots[1], slots[0], NONE]);
   });
 
   it("waits for the peer's ID, and is not the other node's", () => {
     const paths = pathTable();
     const slot = addPath(paths, A, 1);
-    paths.arrivals.handleTimestamp(slot, 0, 100);
+    paths.arrivals.handleTimestamp(slot, 0, 100, 0);
     expect([paths.pollFeedback(A), paths.pollFeedback(B)]).toEqual([NONE, NONE]);
     paths.setPeerId(slot, 1);
     expect([paths.pollFeedback(B), paths.pollFeedback(A)]).toEqual([NONE, slot]);

@@ -126,9 +126,10 @@ realAddresses: true
   it("leaves a host that is none alone after one look, at full speed", async () => {
     const old = lab.host("old");
     const count = await handedOver(client.host);
-    const rate = await bestFlow(client.host, old.ip("q0"), old);
+    // The machine may be slower for a while than it was before; what is carried never is as fast.
+    const isFast = async () => (await flow(client.host, old.ip("q0"), old)) > 0.4 * legacyAlone;
+    await waitFor(isFast, { what: "full speed", timeoutMs: 30_000 });
     expect((await handedOver(client.host)) - count).toBeLessThan(20);
-    expect(rate).toBeGreaterThan(0.4 * legacyAlone);
     const asked = (await client.host.exec("nft", ["list", "set", "ip", "mpip0", "asked"])).stdout;
     expect(asked).toContain(old.ip("q0"));
   });

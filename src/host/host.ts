@@ -19,7 +19,7 @@ export class Host {
   apply(state: HostState): Promise<string[]> {
     return this.next(async () => {
       const { undo, apply } = hostChanges(this.items, hostItems(state));
-      const undone = await runActions(await possible(undo.flatMap((item) => item.undo ?? [])));
+      const undone = await runActions(undo.flatMap((item) => item.undo ?? []));
       const needed = await filtered(
         apply,
         async ({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict),
@@ -49,7 +49,7 @@ export class Host {
   /** After the TUN device was closed: undoes what has not gone with it. */
   undo(): Promise<string[]> {
     return this.next(async () => {
-      const failures = await runActions(await possible(remainingUndo(this.items)));
+      const failures = await runActions(remainingUndo(this.items));
       this.items = [];
       this.journal.remove();
       return failures.map(({ reason }) => reason);
@@ -77,14 +77,6 @@ export async function sweepHost(journal: Journal): Promise<boolean> {
   await runActions(entry.undo);
   journal.remove();
   return true;
-}
-
-/** What can still be undone: settings of devices that are gone have gone with them. */
-function possible(actions: readonly Action[]): Promise<Action[]> {
-  return filtered(
-    actions,
-    async (action) => action.kind !== "sysctl" || (await readSysctl(action.key)) !== undefined,
-  );
 }
 
 async function filtered<T>(list: readonly T[], condition: (entry: T) => Promise<boolean>): Promise<T[]> {

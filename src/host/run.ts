@@ -100,9 +100,14 @@ async function writeSysctl(action: SysctlAction): Promise<Failure[]> {
     await writeFile(`/proc/sys/${action.key}`, action.value);
     return [];
   } catch (error) {
-    return [{ action, reason: `sysctl ${action.key.replaceAll("/", ".")}: ${(error as Error).message}` }];
+    const { code, message } = error as NodeJS.ErrnoException;
+    // A device that has gone has taken its settings with it.
+    if (code === "ENOENT" && OF_DEVICE.test(action.key)) return [];
+    return [{ action, reason: `sysctl ${action.key.replaceAll("/", ".")}: ${message}` }];
   }
 }
+
+const OF_DEVICE = /\/conf\/(?!all\/|default\/)/;
 
 /** In place: the file may be mounted by itself, or be a link. */
 async function replaceFile(action: FileAction): Promise<Failure[]> {

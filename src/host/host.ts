@@ -20,10 +20,10 @@ export class Host {
     return this.next(async () => {
       const { undo, apply } = hostChanges(this.items, hostItems(state));
       const undone = await runActions(undo.flatMap((item) => item.undo ?? []));
-      const needed = await filtered(
-        apply,
-        async ({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict),
+      const areNeeded = await Promise.all(
+        apply.map(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict)),
       );
+      const needed = apply.filter((_, i) => areNeeded[i]);
       const completed = await Promise.all(
         needed.map((item) =>
           withOldValue(
@@ -77,11 +77,6 @@ export async function sweepHost(journal: Journal): Promise<boolean> {
   await runActions(entry.undo);
   journal.remove();
   return true;
-}
-
-async function filtered<T>(list: readonly T[], condition: (entry: T) => Promise<boolean>): Promise<T[]> {
-  const answers = await Promise.all(list.map(condition));
-  return list.filter((_, i) => answers[i]);
 }
 
 /** With what a setting or a file says now as what undoing it gives back; `ours` is what we have made of it so far. */

@@ -11,6 +11,14 @@ export interface LinkOptions extends LineOptions {
   nat?: NatOptions;
 }
 
+export interface TwoNodesOptions {
+  scheduler?: SchedulerName | undefined;
+  /** They have nothing of each other in their configuration. */
+  areStrangers?: boolean;
+  /** By this part b's clock is the faster one. */
+  driftOfB?: number;
+}
+
 /**
  * Two nodes, a and b, joined by links of their own, one for each element of `links`:
  *
@@ -32,13 +40,10 @@ export class TwoNodes {
   private readonly driftOfB: number;
   private restarts = 0;
 
-  /** Strangers have nothing of each other in their configuration; by `driftOfB` b's clock is the faster one. */
   constructor(
     links: readonly LinkOptions[],
     seed = 1,
-    scheduler?: SchedulerName,
-    areStrangers = false,
-    driftOfB = 0,
+    { scheduler, areStrangers = false, driftOfB = 0 }: TwoNodesOptions = {},
   ) {
     const rng = new Rng(seed);
     const { clock } = this;

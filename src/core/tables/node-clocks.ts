@@ -4,8 +4,6 @@ import type { NodeSlot } from "../base/ids.ts";
 const WINDOW_US = 4_000_000;
 /** No clock goes faster or slower by this part, also while it is being set right; what changes faster is something else. */
 const RATE_MAX = 1e-3;
-/** Of so many windows the one in the middle counts: a queue that comes or goes shows in one. */
-const RATES = 3;
 
 /**
  * How fast the peers' clocks go by ours. Delays have the difference of the two clocks in them. If it grows, by 0.5 ms a
@@ -16,14 +14,17 @@ const RATES = 3;
  * shortest delays of both ways have changed by is compared, and what both show is what the clock has gained.
  */
 export class NodeClocks {
-  /** By node: what the peer's clock has gained on ours, in µs. It only means something by comparison with earlier. */
+  /**
+   * By node: what the peer's clock has gained on ours, in µs. It only means something by comparison with earlier. Whole, so
+   * that it can be handed on for every packet without being boxed.
+   */
   readonly gainedUs: Int32Array;
-  // By node: the same in whole and parts, and when that was; what it gains in a µs; the last such parts.
+  // By node: the same with its fraction, and when that was; what it gains in a µs; what the last two windows showed of that.
   private readonly gained: Float64Array;
   private readonly gainedAtUs: Float64Array;
   private readonly rate: Float64Array;
-  private readonly rates: Float64Array;
-  private readonly next: Uint8Array;
+  private readonly lastRate: Float64Array;
+  private readonly rateBefore: Float64Array;
   // By node: since when the shortest delays are looked for, those found so far, and those of the window before.
   private readonly beganUs: Float64Array;
   private readonly thereUs: Float64Array;
@@ -36,8 +37,8 @@ export class NodeClocks {
     this.gained = new Float64Array(nodes);
     this.gainedAtUs = new Float64Array(nodes);
     this.rate = new Float64Array(nodes);
-    this.rates = new Float64Array(nodes * RATES);
-    this.next = new Uint8Array(nodes);
+    this.lastRate = new Float64Array(nodes);
+    this.rateBefore = new Float64Array(nodes);
     this.beganUs = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.thereUs = new Float64Array(nodes).fill(Number.POSITIVE_INFINITY);
     this.backUs = new Float64Array(nodes).fill(Number.POSITIVE_INFINITY);
@@ -64,20 +65,18 @@ export class NodeClocks {
     const bothUs = Math.abs(longerUs) < Math.abs(shorterUs) ? longerUs : shorterUs;
     const isClock = longerUs * shorterUs > 0 && elapsedUs < 2 * WINDOW_US;
     const rate = isClock && Math.abs(bothUs) < RATE_MAX * elapsedUs ? bothUs / elapsedUs : 0;
-    this.rates[node * RATES + this.next[node]!] = rate;
-    this.next[node] = (this.next[node]! + 1) % RATES;
-    this.rate[node] = this.middleRate(node);
+    // A queue that comes or goes shows in one of three.
+    this.rate[node] = middle(rate, this.lastRate[node]!, this.rateBefore[node]!);
+    this.rateBefore[node] = this.lastRate[node]!;
+    this.lastRate[node] = rate;
     this.lastThereUs[node] = this.thereUs[node]!;
     this.lastBackUs[node] = this.backUs[node]!;
     this.thereUs[node] = Number.POSITIVE_INFINITY;
     this.backUs[node] = Number.POSITIVE_INFINITY;
     this.beganUs[node] = nowUs;
   }
+}
 
-  private middleRate(node: NodeSlot): number {
-    const a = this.rates[node * RATES]!;
-    const b = this.rates[node * RATES + 1]!;
-    const c = this.rates[node * RATES + 2]!;
-    return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
-  }
+function middle(a: number, b: number, c: number): number {
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }

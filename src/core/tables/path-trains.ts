@@ -58,7 +58,10 @@ export class PathTrains {
   private readonly beganBytes: Float64Array;
   private readonly beganPackets: Float64Array;
   private readonly beganLost: Float64Array;
-  /** When the last packet came, of a train or not, and how much longer than the fastest those take that come alone, half of them. */
+  /**
+   * When the last packet came, of a train or not; how much longer than the fastest those take that come alone, half of them;
+   * and of how many that is the average as yet.
+   */
   private readonly lastUs: Float64Array;
   private readonly usualUs: Float64Array;
   private readonly averaged: Uint8Array;

@@ -62,8 +62,8 @@ export interface PathEnds {
  */
 export class Paths {
   readonly slab: Slab<PathSlot>;
-  /** Our sending direction, the peer's, and what the peer says of ours. */
   readonly clocks: NodeClocks;
+  /** Our sending direction, the peer's, and what the peer says of ours. */
   readonly delays: PathDelays;
   readonly arrivals: PathArrivals;
   readonly delivery: PathDelivery;

@@ -5,8 +5,8 @@ import { TwoNodes } from "../../../sim/two-nodes.ts";
 const PATH = 0 as PathSlot;
 const NODE = 0;
 
-it.each([-5e-4, 5e-4])("a peer's clock that drifts by %d does not look like a queue", (drift) => {
-  const nodes = new TwoNodes([{ delayUs: 10_000 }], 1, undefined, false, drift);
+it.each([-5e-4, 5e-4])("a peer's clock that drifts by %d does not look like a queue", (driftOfB) => {
+  const nodes = new TwoNodes([{ delayUs: 10_000 }], 1, { driftOfB });
   nodes.run(20);
   for (const node of [nodes.a, nodes.b]) {
     const { clocks, delays, queues } = node.router.paths;

@@ -16,7 +16,7 @@ const bytes = (length: number) => new Uint8Array(length).fill(7);
 
 /** Two nodes that know nothing of each other; `on` says which of them carry traffic to real addresses. */
 function strangers(on: readonly ("a" | "b")[] = ["a", "b"]): TwoNodes {
-  const nodes = new TwoNodes([{}, {}], 1, undefined, true);
+  const nodes = new TwoNodes([{}, {}], 1, { areStrangers: true });
   for (const name of ["a", "b"] as const) {
     const node = nodes[name];
     if (on.includes(name)) node.router.setRealAddresses(PORT, () => {}, node.nowUs);

@@ -80,7 +80,7 @@ describe("two routers", () => {
   });
 
   it("cut a super-packet into segments that the other side hands on in order", () => {
-    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, "paper");
+    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, { scheduler: "paper" });
     nodes.run(1);
     establish(nodes);
     // Both paths bring data, so that it is known what may still come over the slow one.

@@ -28,7 +28,7 @@ class World {
 
   constructor(links: readonly LinkOptions[], { ecn = 0, scheduler = "arrival" as SchedulerName } = {}) {
     this.ecn = ecn;
-    this.nodes = new TwoNodes(links, 1, scheduler);
+    this.nodes = new TwoNodes(links, 1, { scheduler });
     this.nodes.b.onDelivered = (packet) => {
       const stamp = readStamp(packet.subarray(HEADERS));
       if (stamp === undefined) throw new Error("a packet was changed");

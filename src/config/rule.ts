@@ -19,7 +19,12 @@ const DELAY_MAX_MS = 60_000;
 const COPIES_MAX = 8;
 
 const PRIORITIES = ["throughput", "responsiveness"] as const;
+const WHOSE = ["off", "on", "auto"] as const;
 const MODES = ["all-paths", "selected-paths", "single-path", "protected-path"] as const;
+
+/** Keys that say what goes for whole sessions, and keys by which the packets of a session may differ. */
+const SESSION_KEYS = ["reorder", "repair"] as const;
+const PACKET_KEYS = ["sizeFrom", "sizeBelow", "dscp", "withoutData"] as const;
 
 /** Which mode a parameter belongs to. */
 const MODE_OF_KEY: Readonly<Record<string, (typeof MODES)[number]>> = {
@@ -52,7 +57,8 @@ const ruleKeys = z.strictObject({
   marginMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
   dwellMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
   copies: leaf((value) => parseWhole(value, 2, COPIES_MAX, "number of copies")).optional(),
-  reorder: leaf((value) => parseChoice(value, ["off", "on", "auto"] as const)).optional(),
+  reorder: leaf((value) => parseChoice(value, WHOSE)).optional(),
+  repair: leaf((value) => parseChoice(value, WHOSE)).optional(),
 });
 
 type RuleKeys = z.output<typeof ruleKeys>;
@@ -79,6 +85,14 @@ export function ruleProblems(rule: Readonly<Record<string, unknown>>): RuleProbl
     if (rule[key] === undefined || mode === owner) continue;
     problems.push({ key, message: `belongs to the mode ${owner}; add mode: ${owner} or take it out` });
   }
+  for (const key of SESSION_KEYS) {
+    const packetKey = PACKET_KEYS.find((one) => rule[one] !== undefined);
+    if (rule[key] === undefined || packetKey === undefined) continue;
+    problems.push({
+      key,
+      message: `goes for whole sessions; take ${packetKey} out or put ${key} in a rule of its own`,
+    });
+  }
   if (typeof sizeFrom === "number" && typeof sizeBelow === "number" && sizeFrom >= sizeBelow) {
     problems.push({
       key: "sizeBelow",
@@ -96,7 +110,7 @@ function isTcp(protocol: unknown): boolean {
 }
 
 function ruleOf(keys: RuleKeys): Omit<RuleSpec, "name"> & { name: string | undefined } {
-  const { name, destination, port, protocol, sizeFrom, sizeBelow, dscp, withoutData, reorder } = keys;
+  const { name, destination, port, protocol, sizeFrom, sizeBelow, dscp, withoutData, reorder, repair } = keys;
   return {
     name,
     ...given({
@@ -108,6 +122,7 @@ function ruleOf(keys: RuleKeys): Omit<RuleSpec, "name"> & { name: string | undef
       dscps: dscp,
       withoutData,
       reorder,
+      repair,
     }),
     route: routeOf(keys),
   };

@@ -228,6 +228,40 @@ describe("over 100 + 100 Mbit/s with different delays", () => {
   );
 });
 
+// one ==l0, l1: 8 Mbit/s, 10 and 30 ms, l0 loses 2 %== two
+describe("over two slow lines of different delay, of which one loses datagrams", () => {
+  it(
+    "datagrams are put in order, or sent again, where a rule says so",
+    async () => {
+      const line = { rateMbit: 8, delayMs: 10 };
+      await using tunnel = await Tunnel.up({ ...line, lossPercent: 2 }, { ...line, delayMs: 30 });
+      // More than one line carries.
+      const perSecond = 1200;
+      const stream = { to: FAR, port: 9000, count: 2 * durationS * perSecond, perSecond, bytes: 1000 };
+      const underRule = async (rule: string) => {
+        await tunnel.setRule(rule);
+        const { outOfOrder, lostPercent, received, distinct, changed } = await udpStream(
+          tunnel.one.host,
+          tunnel.two.host,
+          stream,
+        );
+        report.push(`UDP, ${rule}: ${outOfOrder} out of order, ${lostPercent.toFixed(2)} % lost`);
+        expect(received).toBe(distinct);
+        expect(changed).toBe(0);
+        return { outOfOrder, lostPercent };
+      };
+      const plain = await underRule("protocol: udp, priority: throughput");
+      const ordered = await underRule("protocol: udp, priority: throughput, reorder: on");
+      const repaired = await underRule("protocol: udp, priority: throughput, repair: on");
+      expect(plain.outOfOrder).toBeGreaterThan(100);
+      expect(ordered.outOfOrder).toBeLessThan(plain.outOfOrder / 20);
+      expect(plain.lostPercent).toBeGreaterThan(0.4);
+      expect(repaired.lostPercent).toBeLessThan(plain.lostPercent / 4);
+    },
+    timeoutMs,
+  );
+});
+
 // one ==l0, l1: a fifth is lost== two
 describe("over two lines that lose a fifth of everything", () => {
   it(

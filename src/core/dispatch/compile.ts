@@ -1,8 +1,8 @@
 import {
   ANY,
-  REORDER_AUTO,
-  REORDER_OFF,
-  REORDER_ON,
+  FOR_ALL,
+  FOR_NONE,
+  FOR_TCP,
   type RuleAction,
   type RuleRow,
   Rules,
@@ -25,7 +25,7 @@ const ALL_PATHS: ModeSpec = { mode: "all-paths" };
 const LOWEST_DELAY: ModeSpec = { mode: "single-path" };
 const ANY_PREFIX: Prefix = { family: 6, address: new Int32Array(4), bits: 0 };
 const ANY_PORT: PortRange = { from: 0, to: 0xffff };
-const REORDER = { off: REORDER_OFF, on: REORDER_ON, auto: REORDER_AUTO };
+const WHOSE = { off: FOR_NONE, on: FOR_ALL, auto: FOR_TCP };
 /** An IPv4 address stands behind so many bits that all of them share. */
 const MAPPED_BITS = 96;
 
@@ -43,7 +43,12 @@ export function compileRules(specs: readonly RuleSpec[]): CompiledRules {
       place = modes.push(mode) - 1;
       places.set(text, place);
     }
-    actions.push({ name: spec.name, mode: place, reorder: REORDER[spec.reorder ?? "auto"] });
+    actions.push({
+      name: spec.name,
+      mode: place,
+      reorder: WHOSE[spec.reorder ?? "auto"],
+      repair: WHOSE[spec.repair ?? "auto"],
+    });
     for (const row of rowsOf(spec, rule)) {
       if (rows.push(row) > RULE_ROWS_MAX) {
         throw new RangeError(

@@ -35,8 +35,9 @@ export interface RuleSpec {
   /** TCP packets without data: acknowledgements, SYN, FIN. */
   readonly withoutData?: boolean;
   readonly route: "throughput" | "responsiveness" | ModeSpec;
-  /** `auto` where it is left out. */
+  /** Whether what is received is put in order and what is lost is sent again: `auto`, only TCP's, where it is left out. */
   readonly reorder?: "off" | "on" | "auto";
+  readonly repair?: "off" | "on" | "auto";
 }
 
 /** Names of protocols, as in /etc/protocols. */

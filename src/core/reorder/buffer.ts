@@ -29,6 +29,11 @@ export interface ReorderCounters {
 }
 
 const NONE = -1;
+/** How the packets of a session are numbered. */
+const NUMBERED = 1;
+const STAMPED = 2;
+/** Before a session's first packet any may come that was sent no longer before it, in µs. */
+const ANY_BEFORE = 0x2000_0000;
 /** Instead of a place in the list: the packet is there already. */
 const HELD = -2;
 /** So many gaps are waited for that every path has passed; half of them are forgotten in this time. */
@@ -38,7 +43,8 @@ const WAITS_HALF_US = 500_000;
 /**
  * Out-of-order packets (paper §4.2), by session: a sorted list of copies for each session with a gap, so that one
  * session's hole never delays another's packets. What is ordered is a 32-bit number, compared modulo 2^32: for TCP the
- * sequence number, for everything else the sender's timestamp.
+ * sequence number, for everything else the sender's timestamp. Of timestamps nobody knows which one is next: what is
+ * held until all paths have passed it is in order, and nothing has been given up.
  *
  * A gap is given up by evidence, by time, or when the session's buffer is full; what lies behind it is handed on in
  * order up to the next gap (all of it when the buffer is full, as in the paper).
@@ -76,7 +82,8 @@ export class ReorderBuffer {
 
   // By session.
   private readonly expected: Int32Array;
-  private readonly known: Uint8Array;
+  /** 0 where nothing is expected yet. */
+  private readonly numbering: Uint8Array;
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly count: Int32Array;
@@ -116,7 +123,7 @@ export class ReorderBuffer {
     this.free = Int32Array.from({ length: blocks }, (_, block) => block);
     this.freeCount = blocks;
     this.expected = new Int32Array(sessions);
-    this.known = new Uint8Array(sessions);
+    this.numbering = new Uint8Array(sessions);
     this.first = new Int32Array(sessions).fill(NONE);
     this.last = new Int32Array(sessions).fill(NONE);
     this.count = new Int32Array(sessions);
@@ -137,7 +144,7 @@ export class ReorderBuffer {
   forget(session: number): void {
     for (let block = this.first[session]!; block !== NONE; block = this.next[block]!) this.retire(block);
     this.empty(session);
-    this.known[session] = 0;
+    this.numbering[session] = 0;
     this.waits[session] = 0;
     this.waitedUs[session] = Number.NEGATIVE_INFINITY;
     this.patientBlock[session] = NONE;
@@ -147,7 +154,7 @@ export class ReorderBuffer {
   resync(session: number, number: number): void {
     if (this.count[session]! > 0) this.releaseAll(session);
     this.expected[session] = number;
-    this.known[session] = 1;
+    this.numbering[session] = NUMBERED;
   }
 
   /**
@@ -165,8 +172,8 @@ export class ReorderBuffer {
     headerBytes: number,
     payloadBytes: number,
   ): void {
-    if (this.known[session] === 0) {
-      this.known[session] = 1;
+    if (this.numbering[session] === 0) {
+      this.numbering[session] = NUMBERED;
       this.expected[session] = start;
     }
     const bytes = headerBytes + payloadBytes;
@@ -188,25 +195,35 @@ export class ReorderBuffer {
         this.releaseConsecutive(session, nowUs);
       }
       return;
-    } else if (!this.hasRoom(bytes)) {
-      // The session goes on as if there were no buffer.
-      this.counters.byFullness++;
-      this.releaseAll(session);
-      this.owner.release(session, tag, at, headerBytes, payloadBytes);
-      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
-      return;
     } else {
-      const before = this.placeOf(session, start, end);
-      if (before === HELD) {
-        this.counters.duplicates++;
-        return;
-      }
-      this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+      this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
     }
-    if (this.count[session]! >= this.limit) {
-      this.counters.byFullness++;
-      this.releaseAll(session);
+    this.keepWithinLimit(session);
+  }
+
+  /** The same for a packet that has no other number than the time at which it was sent. */
+  acceptStamped(
+    session: number,
+    timestamp: number,
+    nowUs: number,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const isFirst = this.numbering[session] === 0;
+    this.numbering[session] = STAMPED;
+    const end = (timestamp + 1) | 0;
+    const isLate = !isFirst && ((timestamp - this.expected[session]!) | 0) < 0;
+    const isNext = this.count[session] === 0 && ((this.owner.evidence(session) - timestamp) | 0) >= 0;
+    if (isLate || isNext) {
+      this.owner.release(session, tag, at, headerBytes, payloadBytes);
+      if (!isLate) this.expected[session] = end;
+      return;
     }
+    if (isFirst) this.expected[session] = (timestamp - ANY_BEFORE) | 0;
+    this.hold(session, timestamp, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+    this.keepWithinLimit(session);
   }
 
   /**
@@ -225,8 +242,10 @@ export class ReorderBuffer {
           this.patientBlock[session] = NONE;
           break;
         }
-        if (nowUs < this.patientUntilUs(session, block, nowUs)) break;
-        this.counters.byEvidence++;
+        if (this.numbering[session] === NUMBERED) {
+          if (nowUs < this.patientUntilUs(session, block, nowUs)) break;
+          this.counters.byEvidence++;
+        }
         this.giveUp(session, nowUs);
       }
     }
@@ -238,7 +257,7 @@ export class ReorderBuffer {
       const session = this.waiting[i]!;
       while (this.count[session]! > 0) {
         if (nowUs < this.dueUs(session)) break;
-        this.counters.byTime++;
+        if (this.numbering[session] === NUMBERED) this.counters.byTime++;
         this.giveUp(session, nowUs);
       }
     }
@@ -280,6 +299,37 @@ export class ReorderBuffer {
     const block = this.first[session]!;
     const isPassed = this.patientBlock[session] === block;
     return this.heldUs[block]! + (isPassed ? owner.patienceUs(session) : owner.holdUs(session));
+  }
+
+  /** Takes a packet that is not due yet into the session's list, where there is room. */
+  private hold(
+    session: number,
+    start: number,
+    end: number,
+    timestamp: number,
+    nowUs: number,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    if (!this.hasRoom(headerBytes + payloadBytes)) {
+      // The session goes on as if there were no buffer.
+      this.counters.byFullness++;
+      this.releaseAll(session);
+      this.owner.release(session, tag, at, headerBytes, payloadBytes);
+      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      return;
+    }
+    const before = this.placeOf(session, start, end);
+    if (before === HELD) this.counters.duplicates++;
+    else this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+  }
+
+  private keepWithinLimit(session: number): void {
+    if (this.count[session]! < this.limit) return;
+    this.counters.byFullness++;
+    this.releaseAll(session);
   }
 
   private hasRoom(bytes: number): boolean {

@@ -1,4 +1,5 @@
 import type { NodeSlot, PathSlot, SessionSlot } from "../base/ids.ts";
+import { LARGE_ZERO } from "../base/large.ts";
 import type { Paths } from "../tables/paths.ts";
 
 /** What is to become of a packet that has to wait for its path: it waits, it waits and its sender is told, it is dropped. */
@@ -7,11 +8,12 @@ export const WAIT_AND_SIGNAL = 1;
 export const REFUSE = 2;
 
 /**
- * Packets may wait for so many round trips, at least so long, and for what delays vary by: half of a round trip keeps
- * the paths busy while a sender that was told halves what it sends, or nearly.
+ * Packets may wait for so many round trips, at least so long and as long as so many bytes take, and for what delays vary by:
+ * half of a round trip keeps the paths busy while a sender that was told halves what it sends, or nearly.
  */
 const WAIT_RTTS = 0.5;
 const WAIT_MIN_US = 10_000;
+const WAIT_MIN_BYTES = 24_000;
 const WAIT_DEVIATIONS = 2;
 /** They wait longer for a slower path, by so much for each part of the rate that it adds. */
 const WORTH_US = 1_000_000;
@@ -41,6 +43,8 @@ export class Congestion {
   /** Of the paths that are worth waiting for: the slowest one's delay, and the longest round trip. */
   private slowestUs = 0;
   private rttUs = 0;
+  /** What all of them are known to carry. */
+  private bytesPerS = LARGE_ZERO;
 
   constructor(paths: Paths, sessions: number) {
     const nodes = paths.version.length;
@@ -57,7 +61,8 @@ export class Congestion {
     this.look(node);
     const { rttUs } = this;
     const lateUs = queues.floorUs[path]! + queues.waitUs(path, nowUs) - this.slowestUs;
-    const limitUs = Math.max(WAIT_RTTS * rttUs, WAIT_MIN_US) + WAIT_DEVIATIONS * queues.deviationUs[path]!;
+    const shortUs = Math.max(WAIT_RTTS * rttUs, WAIT_MIN_US, (WAIT_MIN_BYTES * 1e6) / this.bytesPerS);
+    const limitUs = shortUs + WAIT_DEVIATIONS * queues.deviationUs[path]!;
     if (lateUs < limitUs) {
       this.noteShort(node);
       return WAIT;
@@ -102,6 +107,7 @@ export class Congestion {
     }
     this.slowestUs = fastestUs;
     this.rttUs = 0;
+    this.bytesPerS = total;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
       if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;

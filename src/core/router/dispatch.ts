@@ -4,8 +4,8 @@ import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes, type PathChoice } f
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
 import { NODE_PATHS_MAX } from "../tables/paths.ts";
-import { NO_RULE, NOT_MATCHED, REORDER_AUTO, REORDER_OFF, type Rules } from "../tables/rules.ts";
-import { keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
+import { FOR_ALL, FOR_TCP, NO_RULE, NOT_MATCHED, RULE_BY_PACKET, type Rules } from "../tables/rules.ts";
+import { KEY_DESTINATION, keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
 import { SESSION_OPENED_BY_PEER } from "../tables/sessions.ts";
 import type { Flow } from "../wire/flow.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
@@ -136,12 +136,29 @@ export class Dispatch {
   }
 
   /** Whether what the peer sends in a session is to be put in order. */
-  ordersReceived(session: SessionSlot, protocol: number): boolean {
+  ordersReceived(session: SessionSlot): boolean {
+    return this.isFor(session, this.rules.reorder);
+  }
+
+  /** Whether what we send in a session is sent again when it is lost. */
+  repairsSent(session: SessionSlot): boolean {
+    return this.isFor(session, this.rules.repair);
+  }
+
+  private isFor(session: SessionSlot, whose: Uint8Array): boolean {
     const { sessions } = this.context;
-    const matched = sessions.rule[session]!;
-    const rule = matched === NOT_MATCHED ? this.match(session) : matched;
-    const reorder = rule >= 0 ? this.rules.reorder[rule]! : REORDER_AUTO;
-    return reorder === REORDER_AUTO ? protocol === PROTOCOL_TCP : reorder !== REORDER_OFF;
+    const known = sessions.rule[session]!;
+    const matched = known === NOT_MATCHED ? this.match(session) : known;
+    const rule = matched > RULE_BY_PACKET ? matched : this.matchWhole(session, matched);
+    const those = rule === NO_RULE ? FOR_TCP : whose[rule]!;
+    return those === FOR_TCP ? sessions.protocol(session) === PROTOCOL_TCP : those === FOR_ALL;
+  }
+
+  private matchWhole(session: SessionSlot, matched: number): number {
+    const { keys } = this.context.sessions;
+    const at = this.context.sessions.keyAt(session) + KEY_DESTINATION;
+    const protocol = this.context.sessions.protocol(session);
+    return this.rules.matchWhole(matched, keys, at, this.servicePort(session), protocol);
   }
 
   private ruleOf(session: SessionSlot, flow: Flow, packetBytes: number): number {
@@ -168,7 +185,7 @@ export class Dispatch {
     const at = sessions.keyAt(session);
     const matched = this.rules.matchSession(
       sessions.keys,
-      at + 4,
+      at + KEY_DESTINATION,
       this.servicePort(session),
       sessions.protocol(session),
     );

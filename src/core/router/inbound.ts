@@ -96,10 +96,17 @@ export class Inbound {
     this.reorder = new ReorderBuffer(
       context.view,
       {
-        release: (session, tag, at, headerBytes, payloadBytes) =>
-          this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes),
-        evidence: (session) =>
-          this.spread.passedUs(context.sessions.node(session as SessionSlot), this.nowUs),
+        release: (session, tag, at, headerBytes, payloadBytes) => {
+          if (context.sessions.protocol(session as SessionSlot) === PROTOCOL_TCP)
+            this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes);
+          else this.writeDatagram(session as SessionSlot, tag, at, headerBytes, payloadBytes);
+        },
+        evidence: (session) => {
+          const node = context.sessions.node(session as SessionSlot);
+          return context.sessions.protocol(session as SessionSlot) === PROTOCOL_TCP
+            ? this.spread.passedUs(node, this.nowUs)
+            : this.spread.newestUs(node, this.nowUs);
+        },
         patienceUs: (session) => {
           const node = context.sessions.node(session as SessionSlot);
           return this.spread.patienceUs(node, this.peering.repair.missedUs[node]!, this.nowUs);
@@ -319,11 +326,7 @@ export class Inbound {
     }
     sessions.handleReceived(session, block.session, 1, ipBytes + UDP_BYTES + bytes, 0, nowMs);
     context.templates.noteReceived(session, block.session, true, nowMs);
-    this.makeRoom();
-    const keyAt = sessions.keyAt(session);
-    view.setUint16(this.udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
-    view.setUint16(this.udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
-    context.writer.udp(session, context.templates.fresh(session), ipBytes, this.udpAt, at, bytes, ecn);
+    this.acceptDatagram(session, ecn, at, 0, bytes);
     return true;
   }
 
@@ -357,11 +360,14 @@ export class Inbound {
     context.templates.noteReceived(session, block.session, false, this.nowUs / 1000);
     context.templates.learn(session, block.session, flow, context.bytes);
     if (!this.mayBeRewritten()) {
-      this.makeRoom();
       if (ecn !== (flow.tos & ECN_MASK)) setEcn(view, at, ecn);
-      context.writer.whole(at, bytes);
+      if (isTcp) this.writeWhole(at, bytes);
+      else this.acceptDatagram(session, 0, at, bytes, 0);
     } else if (!isTcp) {
-      this.writeUdp(session, ecn, at);
+      // What has another header than its neighbours has to keep it.
+      if (context.templates.matches(session, flow))
+        this.acceptDatagram(session, ecn, flow.payloadAt, 0, flow.payloadBytes);
+      else this.acceptDatagram(session, ecn | flow.ipBytes, at, flow.ipBytes + UDP_BYTES, flow.payloadBytes);
     } else if (context.templates.matches(session, flow)) {
       this.acceptTcp(session, flags, ecn, flow.transportAt, flow.transportBytes, flow.payloadBytes);
     } else {
@@ -390,16 +396,70 @@ export class Inbound {
     return transportChecksumHolds(view, sessions.templateAt(session), PROTOCOL_TCP, at, bytes);
   }
 
-  /** The datagram in `flow`, which came with its headers, with those. */
-  private writeUdp(session: SessionSlot, ecn: number, at: number): void {
-    const { context, flow } = this;
-    const { writer } = context;
-    // What has another header than its neighbours must not be merged with them.
-    const isAlone = !context.templates.matches(session, flow);
+  /**
+   * A packet of another protocol than TCP. Without a header the session's template is it; otherwise `tag` is as for TCP,
+   * or nothing has to be made of what is there.
+   */
+  private acceptDatagram(
+    session: SessionSlot,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const { reorder, spread, nowUs } = this;
+    this.renew(session);
+    if (this.dispatch.ordersReceived(session) && tag <= HELD_TAG_MAX) {
+      spread.noteSession(session, this.path, nowUs);
+      if (spread.isOnSeveral(session, nowUs)) {
+        reorder.acceptStamped(session, this.block.timestampUs, nowUs, tag, at, headerBytes, payloadBytes);
+        return;
+      }
+    }
+    this.writeDatagram(session, tag, at, headerBytes, payloadBytes);
+  }
+
+  private writeDatagram(
+    session: SessionSlot,
+    tag: number,
+    at: number,
+    headerBytes: number,
+    payloadBytes: number,
+  ): void {
+    const { context, udpAt } = this;
+    const { sessions, templates, writer, view } = context;
+    const ecn = tag & ECN_MASK;
+    const ownBytes = tag & ~ECN_MASK;
+    const payloadAt = at + headerBytes;
+    if (headerBytes === 0) {
+      this.makeRoom();
+      const keyAt = sessions.keyAt(session);
+      view.setUint16(udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
+      view.setUint16(udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
+      const ipBytes = sessions.templateBytes[session]!;
+      writer.udp(session, templates.fresh(session), ipBytes, udpAt, payloadAt, payloadBytes, ecn);
+    } else if (ownBytes === 0) {
+      this.writeWhole(at, headerBytes);
+    } else {
+      this.makeRoom();
+      // What has another header than its neighbours must not be merged with them.
+      writer.finish();
+      writer.udp(session, at, ownBytes, at + ownBytes, payloadAt, payloadBytes, ecn);
+      writer.finish();
+    }
+  }
+
+  private writeWhole(at: number, bytes: number): void {
     this.makeRoom();
-    if (isAlone) writer.finish();
-    writer.udp(session, at, flow.ipBytes, flow.transportAt, flow.payloadAt, flow.payloadBytes, ecn);
-    if (isAlone) writer.finish();
+    this.context.writer.whole(at, bytes);
+  }
+
+  /** Forgets what the reorder buffer knows of the session that had the slot before. */
+  private renew(session: SessionSlot): void {
+    const generation = this.context.sessions.slab.generation[session]!;
+    if (this.generations[session] === generation) return;
+    this.generations[session] = generation;
+    this.reorder.forget(session);
   }
 
   /** `tag` is the ECN field and, where the IP header stands at `at` in front of the TCP header, the length of that. */
@@ -412,11 +472,7 @@ export class Inbound {
     payloadBytes: number,
   ): void {
     const { reorder } = this;
-    const generation = this.context.sessions.slab.generation[session]!;
-    if (this.generations[session] !== generation) {
-      this.generations[session] = generation;
-      reorder.forget(session);
-    }
+    this.renew(session);
     const start = this.context.view.getInt32(at + (tag & ~ECN_MASK) + TCP_SEQUENCE);
     const length = payloadBytes + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
     if (flags & TCP_SYN) reorder.resync(session, (start + length) | 0);
@@ -424,7 +480,7 @@ export class Inbound {
       this.writeTcp(session, tag, at, headerBytes, payloadBytes);
       return;
     }
-    if (!this.dispatch.ordersReceived(session, PROTOCOL_TCP) || tag > HELD_TAG_MAX) {
+    if (!this.dispatch.ordersReceived(session) || tag > HELD_TAG_MAX) {
       this.writeTcp(session, tag, at, headerBytes, payloadBytes);
       return;
     }

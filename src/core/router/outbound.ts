@@ -15,6 +15,7 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../batch/layout.ts";
 import { SMALL_BYTES } from "../dispatch/scheduler.ts";
+import { RULE_BY_PACKET } from "../tables/rules.ts";
 import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
 import { foldSum, sumBytes, transportChecksumHolds } from "../wire/checksum.ts";
 import {
@@ -219,9 +220,18 @@ export class Outbound {
     const { paths, congestion } = this.context;
     if (!waiting.isWaitedFor(path) && paths.gates.opensUs(path, leavingBytes) <= nowUs) {
       congestion.noteShort(paths.nodeOf(path));
-      return false;
+      return waiting.hasSession(session) && this.leavesInOrder(session);
     }
     return carriedBytes > SMALL_BYTES || waiting.hasSession(session);
+  }
+
+  /**
+   * Whether the packets of a session leave in the order in which they came, by whatever path. TCP's are put in order by the
+   * receiver, and packets of one session that match different rules must take the paths that they were given.
+   */
+  private leavesInOrder(session: SessionSlot): boolean {
+    const { sessions } = this.context;
+    return sessions.protocol(session) !== PROTOCOL_TCP && sessions.rule[session]! > RULE_BY_PACKET;
   }
 
   private wait(
@@ -241,7 +251,7 @@ export class Outbound {
       return;
     }
     if (judgement === WAIT_AND_SIGNAL) waiting.isToSignal[session] = 1;
-    waiting.add(path, session, at, bytes, this.mark, leavingBytes);
+    waiting.add(path, session, this.leavesInOrder(session), at, bytes, this.mark, leavingBytes);
   }
 
   /**

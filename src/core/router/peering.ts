@@ -1,7 +1,6 @@
 import { DROP } from "../base/drop.ts";
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { RECORD_ADDRESS, RECORD_PORT } from "../batch/layout.ts";
-import type { Scheduler } from "../dispatch/scheduler.ts";
 import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED } from "../tables/node-addresses.ts";
 import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED } from "../tables/nodes.ts";
 import { BodyReader } from "../wire/body-reader.ts";
@@ -36,6 +35,7 @@ import {
 import { AddressNews } from "./address-news.ts";
 import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
+import type { Dispatch } from "./dispatch.ts";
 import { PathKeeper } from "./path-keeper.ts";
 import type { PathMoves } from "./path-moves.ts";
 import { type Peer, REFUSAL_NONE } from "./peer.ts";
@@ -73,14 +73,14 @@ export class Peering {
   private peers: Peer[] = [];
   private readonly strangers: Strangers;
 
-  constructor(context: Context, scheduler: Scheduler) {
+  constructor(context: Context, dispatch: Dispatch) {
     this.context = context;
     this.sender = new ControlSender(context);
-    this.keeper = new PathKeeper(context, scheduler, this.sender);
+    this.keeper = new PathKeeper(context, dispatch.scheduler, this.sender);
     this.strangers = new Strangers(context, this.keeper, (node, nowMs) => this.removeNode(node, nowMs));
     this.news = new AddressNews(context, this.sender, this.keeper);
     this.moves = this.keeper.moves;
-    this.repair = new Repair(context, this.sender);
+    this.repair = new Repair(context, this.sender, dispatch);
     context.real.onRoutes = (node) => this.setRoutes(node);
     this.keeper.onDoubt = (path, nowUs) => this.repair.rescue(path, nowUs);
     this.nonceHigh = context.random() | 0;

@@ -3,9 +3,9 @@ import { LARGE_ZERO } from "../base/large.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { FLAG_COPY, KIND_NACK, TRAILER_BYTES } from "../wire/control-block.ts";
 import { FIELD_NACK } from "../wire/control-body.ts";
-import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import type { Context } from "./context.ts";
 import type { ControlSender } from "./control-sender.ts";
+import type { Dispatch } from "./dispatch.ts";
 import type { Run } from "./history.ts";
 
 /** Gaps that are remembered, to be asked for. */
@@ -66,6 +66,7 @@ export class Repair {
   readonly missedUs: Float64Array;
   private readonly context: Context;
   private readonly sender: ControlSender;
+  private readonly dispatch: Dispatch;
   // Gaps in what is received, a ring.
   private readonly gapPath = new Int32Array(GAPS);
   private readonly gapFirst = new Int32Array(GAPS);
@@ -91,9 +92,10 @@ export class Repair {
   /** When there is room for it. */
   private againUs = 0;
 
-  constructor(context: Context, sender: ControlSender) {
+  constructor(context: Context, sender: ControlSender, dispatch: Dispatch) {
     this.context = context;
     this.sender = sender;
+    this.dispatch = dispatch;
     this.missedUs = new Float64Array(context.limits.nodes).fill(Number.NEGATIVE_INFINITY);
     this.roomUs = new Float64Array(context.limits.nodes);
   }
@@ -264,7 +266,7 @@ export class Repair {
   }
 
   private repair(run: Run, segment: number, nowUs: number): void {
-    const { history, paths, sessions, congestion } = this.context;
+    const { history, paths, congestion } = this.context;
     const { counters } = this;
     if (!this.isOpen(run) || !history.markAgain(run, segment)) return;
     const at = history.at(run);
@@ -277,8 +279,8 @@ export class Repair {
     const queueUs = history.waitUs(run, segment, paths.queues.rateBytesPerS[path]!);
     const isFull = paths.queues.handleLoss(path, queueUs);
     if (isFull) paths.gates.handleFull(path, nowUs);
-    // Lost datagrams of UDP are not sent again: most of them are worth nothing when they are late.
-    if (sessions.protocol(session) !== PROTOCOL_TCP) return;
+    // Most datagrams are worth nothing when they are late, so for others than TCP it takes a rule.
+    if (!this.dispatch.repairsSent(session as SessionSlot)) return;
     // Where packets have had to wait here since, senders are told by how long they do (congestion.ts).
     const isToldAnyway = paths.gates.hasWaited(path, history.sentUs[at]!);
     const isCongestion = isFull && !isToldAnyway && !this.mayUseRoom(path, nowUs);

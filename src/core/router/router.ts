@@ -56,7 +56,7 @@ export class Router {
     const { paths } = this.context;
     const scheduler = options.scheduler === "paper" ? new Algorithm1(paths) : new EarliestArrival(paths);
     this.dispatch = new Dispatch(this.context, scheduler);
-    this.peering = new Peering(this.context, scheduler);
+    this.peering = new Peering(this.context, this.dispatch);
     this.outbound = new Outbound(this.context, this.dispatch, this.peering.keeper);
     this.inbound = new Inbound(this.context, this.peering, this.dispatch);
   }

@@ -1,4 +1,4 @@
-import type { NodeSlot } from "../base/ids.ts";
+import type { NodeSlot, SessionSlot } from "../base/ids.ts";
 import type { Context } from "./context.ts";
 
 /** A path that has brought no data for so long has no say in what may still come. */
@@ -6,6 +6,8 @@ const ACTIVE_US = 200_000;
 /** On top of the spread between the paths. */
 const MARGIN_US = 5_000;
 const HOLD_MAX_US = 250_000;
+/** Packets of a session that has changed its path so recently are put in order: longer than any is held. */
+const SEVERAL_US = ACTIVE_US + HOLD_MAX_US;
 /** A request and its answer take a round trip on the fastest path, and wait for their turn at both ends; what is lost again, two. */
 const REPAIR_RTTS = 1.25;
 const REPAIR_AGAIN_RTTS = 2.5;
@@ -31,16 +33,21 @@ export class Spread {
   /** By node: how much later a packet left than one that belongs behind it, and when that was found. */
   private readonly lateUs: Float64Array;
   private readonly latedUs: Float64Array;
+  /** By session: the path that has brought its last packet, and when that was another one than before. */
+  private readonly sessionPath: Int32Array;
+  private readonly changedUs: Float64Array;
   private readonly context: Context;
 
   constructor(context: Context) {
-    const { paths, nodes } = context.limits;
+    const { paths, nodes, sessions } = context.limits;
     this.context = context;
     this.delayUs = new Float64Array(paths);
     this.deviationUs = new Float64Array(paths);
     this.lateUs = new Float64Array(nodes);
     this.latedUs = new Float64Array(nodes);
     this.dataUs = new Float64Array(paths).fill(Number.NEGATIVE_INFINITY);
+    this.sessionPath = new Int32Array(sessions);
+    this.changedUs = new Float64Array(sessions).fill(Number.NEGATIVE_INFINITY);
   }
 
   /** A path has brought data, `sampleUs` (int32) after it was sent. */
@@ -64,11 +71,28 @@ export class Spread {
     this.latedUs[node] = nowUs;
   }
 
+  /** A path has brought a packet of a session whose packets are in the order in which they were sent. */
+  noteSession(session: SessionSlot, path: number, nowUs: number): void {
+    if (this.sessionPath[session] === path) return;
+    this.sessionPath[session] = path;
+    this.changedUs[session] = nowUs;
+  }
+
+  /** Whether a session's packets have come by several paths of late, so that one may overtake another. */
+  isOnSeveral(session: SessionSlot, nowUs: number): boolean {
+    return nowUs - this.changedUs[session]! <= SEVERAL_US;
+  }
+
   /**
-   * What was sent before this, as int32, and is not there will not come: the oldest of the newest timestamps that a
-   * node's active paths have brought, less what packets may be kept back for.
+   * What is to be put in order, was sent before this, as int32, and is not there will not come: nothing older is on the
+   * way any more, less what packets may be kept back for.
    */
   passedUs(node: NodeSlot, nowUs: number): number {
+    return (this.newestUs(node, nowUs) - LATE_MARGIN * this.latestUs(node, nowUs)) | 0;
+  }
+
+  /** The oldest of the newest timestamps that a node's active paths have brought, as int32. */
+  newestUs(node: NodeSlot, nowUs: number): number {
     const { paths } = this.context;
     let passedUs = 0;
     let found = false;
@@ -80,7 +104,7 @@ export class Spread {
       passedUs = newestUs;
       found = true;
     }
-    return (passedUs - LATE_MARGIN * this.latestUs(node, nowUs)) | 0;
+    return passedUs;
   }
 
   /** How long a packet of a node may be held. */

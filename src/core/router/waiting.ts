@@ -9,7 +9,11 @@ const ITEMS = 4096;
  * What has been given a path and may not leave yet (tables/path-gates.ts), first-in first-out by path. Nothing is
  * copied: packets stay where the device was read into, as long as that is not used again.
  *
- * Invariant: a path is among the waiting ones exactly when something waits for it, and so much are its `heldBytes`.
+ * Packets of a session that is to leave in order have no place of their own: whichever of its places is first in its turn,
+ * the oldest of them takes it.
+ *
+ * Invariants: a path is among the waiting ones exactly when something waits for it, and so much are its `heldBytes`. A
+ * session has as many places without a packet as it has packets without a place.
  */
 export class Waiting {
   /** Items that wait. */
@@ -21,21 +25,27 @@ export class Waiting {
   /** By session: whether the next packet of it that leaves is to tell its sender to send less. */
   readonly isToSignal: Uint8Array;
   private readonly paths: Paths;
-  // By item. `bytes` are those that it will have on the path.
+  // By place: whose it is, the packet that has it, NONE where the oldest of the session takes it; and so many bytes on the path.
+  private readonly sessions = new Int32Array(ITEMS);
+  private readonly packets = new Int32Array(ITEMS);
+  private readonly bytes = new Int32Array(ITEMS);
+  private readonly next = chain();
+  private free = 0;
+  // By packet. What comes next is of the same session.
   private readonly ats = new Int32Array(ITEMS);
   private readonly lengths = new Int32Array(ITEMS);
-  private readonly bytes = new Int32Array(ITEMS);
-  private readonly sessions = new Int32Array(ITEMS);
   private readonly marks = new Float64Array(ITEMS);
-  private readonly next = Int32Array.from({ length: ITEMS }, (_, i) => (i + 1 < ITEMS ? i + 1 : NONE));
-  private free = 0;
+  private readonly nextPacket = chain();
+  private freePacket = 0;
   // By path.
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly waiting: Int32Array;
   private waitingCount = 0;
-  // By session: its items.
+  // By session: its packets, and the oldest and the newest that have no place of their own.
   private readonly count: Uint16Array;
+  private readonly oldest: Int32Array;
+  private readonly newest: Int32Array;
 
   constructor(paths: Paths, sessions: number) {
     const capacity = paths.node.length;
@@ -44,6 +54,8 @@ export class Waiting {
     this.last = new Int32Array(capacity).fill(NONE);
     this.waiting = new Int32Array(capacity);
     this.count = new Uint16Array(sessions);
+    this.oldest = new Int32Array(sessions).fill(NONE);
+    this.newest = new Int32Array(sessions).fill(NONE);
     this.isToSignal = new Uint8Array(sessions);
   }
 
@@ -68,24 +80,44 @@ export class Waiting {
     return this.count[session]! > 0;
   }
 
-  /** `length` bytes at `at`, read when the ring was at `mark`, wait for a path, where they will be `bytes` bytes. */
-  add(path: PathSlot, session: SessionSlot, at: number, length: number, mark: number, bytes: number): void {
+  /**
+   * `length` bytes at `at`, read when the ring was at `mark`, wait for a path, where they will be `bytes` bytes; in the
+   * order of their session whatever its paths, or of the path alone.
+   */
+  add(
+    path: PathSlot,
+    session: SessionSlot,
+    isInOrder: boolean,
+    at: number,
+    length: number,
+    mark: number,
+    bytes: number,
+  ): void {
     const { heldBytes } = this.paths.queues;
-    const item = this.free;
-    this.free = this.next[item]!;
-    this.ats[item] = at;
-    this.lengths[item] = length;
-    this.marks[item] = mark;
-    this.bytes[item] = bytes;
-    this.sessions[item] = session;
-    this.next[item] = NONE;
+    const packet = this.freePacket;
+    this.freePacket = this.nextPacket[packet]!;
+    this.ats[packet] = at;
+    this.lengths[packet] = length;
+    this.marks[packet] = mark;
+    this.nextPacket[packet] = NONE;
+    if (isInOrder) {
+      if (this.oldest[session] === NONE) this.oldest[session] = packet;
+      else this.nextPacket[this.newest[session]!] = packet;
+      this.newest[session] = packet;
+    }
+    const place = this.free;
+    this.free = this.next[place]!;
+    this.packets[place] = isInOrder ? NONE : packet;
+    this.bytes[place] = bytes;
+    this.sessions[place] = session;
+    this.next[place] = NONE;
     if (this.first[path] === NONE) {
-      this.first[path] = item;
+      this.first[path] = place;
       this.waiting[this.waitingCount++] = path;
     } else {
-      this.next[this.last[path]!] = item;
+      this.next[this.last[path]!] = place;
     }
-    this.last[path] = item;
+    this.last[path] = place;
     this.size++;
     this.count[session] = this.count[session]! + 1;
     heldBytes[path] = heldBytes[path]! + bytes;
@@ -99,17 +131,24 @@ export class Waiting {
   /** Takes the first item of a path out. */
   take(path: PathSlot): void {
     const { heldBytes } = this.paths.queues;
-    const item = this.first[path]!;
-    this.at = this.ats[item]!;
-    this.length = this.lengths[item]!;
-    this.mark = this.marks[item]!;
-    this.first[path] = this.next[item]!;
-    this.next[item] = this.free;
-    this.free = item;
+    const place = this.first[path]!;
+    const session = this.sessions[place]!;
+    let packet = this.packets[place]!;
+    if (packet === NONE) {
+      packet = this.oldest[session]!;
+      this.oldest[session] = this.nextPacket[packet]!;
+    }
+    this.at = this.ats[packet]!;
+    this.length = this.lengths[packet]!;
+    this.mark = this.marks[packet]!;
+    this.nextPacket[packet] = this.freePacket;
+    this.freePacket = packet;
+    this.first[path] = this.next[place]!;
+    this.next[place] = this.free;
+    this.free = place;
     this.size--;
-    const session = this.sessions[item]!;
     this.count[session] = this.count[session]! - 1;
-    heldBytes[path] = heldBytes[path]! - this.bytes[item]!;
+    heldBytes[path] = heldBytes[path]! - this.bytes[place]!;
     if (this.first[path] !== NONE) return;
     const index = this.waiting.indexOf(path);
     this.waiting[index] = this.waiting[--this.waitingCount]!;
@@ -122,4 +161,9 @@ export class Waiting {
       deadlineUs = Math.min(deadlineUs, this.leavesUs(this.pathAt(i)));
     return deadlineUs;
   }
+}
+
+/** The free ones of ITEMS, each with the next one. */
+function chain(): Int32Array {
+  return Int32Array.from({ length: ITEMS }, (_, i) => (i + 1 < ITEMS ? i + 1 : NONE));
 }

@@ -9,9 +9,10 @@ export const NO_RULE = -1;
 export const NOT_MATCHED = -2;
 export const RULE_BY_PACKET = -3;
 
-export const REORDER_OFF = 0;
-export const REORDER_ON = 1;
-export const REORDER_AUTO = 2;
+/** Whose packets something is done for. */
+export const FOR_NONE = 0;
+export const FOR_ALL = 1;
+export const FOR_TCP = 2;
 
 /** No limit, or any, in a row. */
 export const ANY = -1;
@@ -45,8 +46,9 @@ export interface RuleAction {
   readonly name: string;
   /** Index of a mode. */
   readonly mode: number;
-  /** One of REORDER_*. */
+  /** FOR_*: what is received is put in order, what is lost is sent again. For whole sessions. */
   readonly reorder: number;
+  readonly repair: number;
 }
 
 export interface RuleReport {
@@ -68,6 +70,7 @@ export class Rules {
   readonly names: readonly string[];
   readonly mode: Uint16Array;
   readonly reorder: Uint8Array;
+  readonly repair: Uint8Array;
   readonly hitPackets: Float64Array;
   readonly hitBytes: Float64Array;
   /** Rows. */
@@ -90,6 +93,7 @@ export class Rules {
     this.names = actions.map(({ name }) => name);
     this.mode = Uint16Array.from(actions, ({ mode }) => mode);
     this.reorder = Uint8Array.from(actions, ({ reorder }) => reorder);
+    this.repair = Uint8Array.from(actions, ({ repair }) => repair);
     this.hitPackets = new Float64Array(actions.length);
     this.hitBytes = new Float64Array(actions.length);
     this.length = rows.length;
@@ -146,6 +150,19 @@ export class Rules {
       if (packetBytes < this.sizeFrom[row]! || packetBytes >= this.sizeBelow[row]!) continue;
       if (this.dscp[row] !== ANY && this.dscp[row] !== dscp) continue;
       if (this.withoutData[row] === 1 && hasData) continue;
+      if (this.matchesRow(row, family, destination, at, port, protocol)) return this.rule[row]!;
+    }
+    return NO_RULE;
+  }
+
+  /**
+   * The rule that says what goes for a whole session although that of its packets depends on each, as `matched` says: the
+   * first one that matches whatever they are.
+   */
+  matchWhole(matched: number, destination: Int32Array, at: number, port: number, protocol: number): number {
+    const family = isMappedIpv4(destination, at) ? 4 : 6;
+    for (let row = RULE_BY_PACKET - matched; row < this.length; row++) {
+      if (this.byPacket[row] === 1) continue;
       if (this.matchesRow(row, family, destination, at, port, protocol)) return this.rule[row]!;
     }
     return NO_RULE;

@@ -88,10 +88,9 @@ rules:
     sizeFrom: 100
     sizeBelow: 300
     mode: protected-path
-    reorder: on
   - { destination: 2001:db8::/32, mode: selected-paths, interfaces: eth0, lossBelow: 0.02, strict: true }
   - { withoutData: true, mode: single-path, path: wwan0, dwellMs: 100 }
-  - { mode: all-paths }
+  - { mode: all-paths, reorder: on, repair: off }
 `,
       "f.yaml",
     );
@@ -111,7 +110,6 @@ rules:
         sizeFrom: 100,
         sizeBelow: 300,
         route: { mode: "protected-path", copies: 2 },
-        reorder: "on",
       },
       {
         name: "rule-3",
@@ -119,7 +117,7 @@ rules:
         route: { mode: "selected-paths", interfaces: ["eth0"], lossBelow: 0.02, strict: true },
       },
       { name: "rule-4", withoutData: true, route: { mode: "single-path", path: "wwan0", dwellMs: 100 } },
-      { name: "rule-5", route: { mode: "all-paths" } },
+      { name: "rule-5", route: { mode: "all-paths" }, reorder: "on", repair: "off" },
     ]);
   });
 
@@ -211,6 +209,11 @@ log: loud
     ["rules: [{ priority: throughput, mode: all-paths }]", "a rule has a priority or a mode"],
     ["rules: [{ priority: throughput, sizeFrom: 9, sizeBelow: 9 }]", "no size is from 9 on and below 9"],
     ["rules: [{ priority: throughput, withoutData: true, protocol: udp }]", "is about TCP"],
+    ["rules: [{ priority: throughput, dscp: ef, reorder: on }]", "goes for whole sessions; take dscp out"],
+    [
+      "rules: [{ priority: throughput, sizeBelow: 300, repair: on }]",
+      "goes for whole sessions; take sizeBelow out",
+    ],
     ["rules: [{ mode: selected-paths, copies: 2 }]", "belongs to the mode protected-path"],
     ["rules: [{ mode: selected-paths, lossBelow: 2 }]", "2 is out of range; write a number from 0 to 1"],
     [

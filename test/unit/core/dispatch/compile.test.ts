@@ -1,13 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compileRules, RULE_ROWS_MAX } from "../../../../src/core/dispatch/compile.ts";
 import type { RuleSpec } from "../../../../src/core/dispatch/rule-spec.ts";
-import {
-  NO_RULE,
-  REORDER_AUTO,
-  REORDER_OFF,
-  REORDER_ON,
-  RULE_BY_PACKET,
-} from "../../../../src/core/tables/rules.ts";
+import { FOR_ALL, FOR_NONE, FOR_TCP, NO_RULE, RULE_BY_PACKET } from "../../../../src/core/tables/rules.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../../../../src/core/wire/ipv4.ts";
 import { ip4, ip6 } from "../tables/fixtures.ts";
 
@@ -195,12 +189,12 @@ describe("compiled rules", () => {
     expect(matches({ withoutData, protocols: ["tcp", "udp"] }, { hasData: false })).toBe(true);
   });
 
-  it("carry the mode, once for all rules that want the same, and what is said of reordering", () => {
+  it("carry the mode, once for all rules that want the same, and what is said of reordering and repair", () => {
     const { rules, modes } = compileRules([
       { name: "a", route: { mode: "protected-path", copies: 2 }, reorder: "off" },
-      { name: "b", route: { mode: "single-path", path: "lte" }, reorder: "on" },
+      { name: "b", route: { mode: "single-path", path: "lte" }, reorder: "on", repair: "off" },
       { name: "c", route: { mode: "protected-path", copies: 2 } },
-      { name: "d", route: "throughput", reorder: "auto" },
+      { name: "d", route: "throughput", reorder: "auto", repair: "on" },
     ]);
     expect(modes).toEqual([
       { mode: "all-paths" },
@@ -208,7 +202,24 @@ describe("compiled rules", () => {
       { mode: "single-path", path: "lte" },
     ]);
     expect([...rules.mode]).toEqual([1, 2, 1, 0]);
-    expect([...rules.reorder]).toEqual([REORDER_OFF, REORDER_ON, REORDER_AUTO, REORDER_AUTO]);
+    expect([...rules.reorder]).toEqual([FOR_NONE, FOR_ALL, FOR_TCP, FOR_TCP]);
+    expect([...rules.repair]).toEqual([FOR_TCP, FOR_NONE, FOR_TCP, FOR_ALL]);
+  });
+
+  it("say what goes for a session whose packets differ by the first rule that matches all of them", () => {
+    const { rules } = compileRules([
+      { name: "small", sizeBelow: 300, route: "responsiveness" },
+      { name: "other", ports: [{ from: 80, to: 80 }], route: "throughput", reorder: "off" },
+      { name: "it", protocols: ["udp"], route: "throughput", reorder: "on" },
+    ]);
+    const wholeOf = (port: number, protocol: number) => {
+      const matched = rules.matchSession(HOST, 0, port, protocol);
+      expect(matched).toBe(RULE_BY_PACKET);
+      return rules.matchWhole(matched, HOST, 0, port, protocol);
+    };
+    expect(wholeOf(53, PROTOCOL_UDP)).toBe(2);
+    expect(wholeOf(80, PROTOCOL_UDP)).toBe(1);
+    expect(wholeOf(22, PROTOCOL_TCP)).toBe(NO_RULE);
   });
 
   it("count what went by them", () => {

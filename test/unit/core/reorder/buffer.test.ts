@@ -42,6 +42,13 @@ class Bench {
     this.buffer.accept(session, start | 0, end, timestamp | 0, nowUs, tag, 0, HEADER_BYTES, 8);
   }
 
+  /** A packet that has no other number than the time at which it was sent. */
+  acceptStamped(timestamp: number, { session = 0, nowUs = 0 } = {}): void {
+    this.view.setInt32(4, timestamp);
+    this.view.setInt32(HEADER_BYTES, timestamp);
+    this.buffer.acceptStamped(session, timestamp | 0, nowUs, 0, 0, HEADER_BYTES, 8);
+  }
+
   get numbers(): number[] {
     return this.released.map(({ number }) => number);
   }
@@ -394,6 +401,93 @@ describe("the reorder buffer", () => {
         expect(bench.buffer.size).toBe(0);
         expect(new Set(bench.numbers).size).toBe(bench.numbers.length);
         expect(bench.numbers).toHaveLength(steps.length + 1);
+      }),
+    );
+  });
+});
+
+describe("packets that have no other number than when they were sent", () => {
+  it("are handed on at once as far as all paths have passed them, the others when they have", () => {
+    const bench = new Bench();
+    bench.evidence = 100;
+    bench.acceptStamped(90);
+    bench.acceptStamped(100);
+    expect(bench.numbers).toEqual([90, 100]);
+    bench.acceptStamped(130);
+    bench.acceptStamped(120);
+    bench.acceptStamped(140);
+    expect(bench.numbers).toEqual([90, 100]);
+    bench.evidence = 135;
+    bench.buffer.handleEvidence(0);
+    expect(bench.numbers).toEqual([90, 100, 120, 130]);
+    bench.evidence = 140;
+    bench.buffer.handleEvidence(0);
+    expect(bench.numbers).toEqual([90, 100, 120, 130, 140]);
+    expect(bench.buffer.size).toBe(0);
+    // They had to wait, but nothing was given up.
+    expect(bench.buffer.counters).toMatchObject({ held: 3, byEvidence: 0, byTime: 0, byFullness: 0 });
+  });
+
+  it("are not waited for when they are late, nor is what may be sent again", () => {
+    const bench = new Bench();
+    bench.patienceUs = 1e6;
+    bench.evidence = 100;
+    bench.acceptStamped(100);
+    bench.acceptStamped(50);
+    bench.acceptStamped(120);
+    bench.acceptStamped(60);
+    expect(bench.numbers).toEqual([100, 50, 60]);
+    bench.evidence = 120;
+    bench.buffer.handleEvidence(0);
+    expect(bench.numbers).toEqual([100, 50, 60, 120]);
+  });
+
+  it("are held no longer than any is, and no more of them", () => {
+    const bench = new Bench(4);
+    bench.evidence = 0;
+    bench.holdUs = 50;
+    bench.acceptStamped(100, { nowUs: 1000 });
+    bench.acceptStamped(110, { nowUs: 1010 });
+    expect(bench.buffer.nextDeadlineUs()).toBe(1050);
+    bench.buffer.handleTime(1049);
+    expect(bench.numbers).toEqual([]);
+    bench.buffer.handleTime(1050);
+    expect(bench.numbers).toEqual([100]);
+    for (const timestamp of [140, 130, 120]) bench.acceptStamped(timestamp, { nowUs: 1050 });
+    expect(bench.numbers).toEqual([100, 110, 120, 130, 140]);
+    expect(bench.buffer.counters).toMatchObject({ byTime: 0, byFullness: 1 });
+  });
+
+  it("are each handed on once, and sorted as far as none is late", () => {
+    const step = fc.record({
+      offset: fc.integer({ min: 1, max: 40 }),
+      evidence: fc.integer({ min: 0, max: 40 }),
+    });
+    const steps = fc.uniqueArray(step, { selector: ({ offset }) => offset, maxLength: 12 });
+    fc.assert(
+      fc.property(steps, fc.integer(), (all, base) => {
+        const bench = new Bench(BLOCKS);
+        const late: number[] = [];
+        let passed = 0;
+        bench.evidence = base | 0;
+        for (const { offset, evidence } of all) {
+          if (offset < passed) late.push((base + offset) | 0);
+          bench.acceptStamped((base + offset) | 0);
+          passed = Math.max(passed, evidence);
+          bench.evidence = (base + passed) | 0;
+          bench.buffer.handleEvidence(0);
+          bench.buffer.recycle();
+        }
+        bench.evidence = (base + 100) | 0;
+        bench.buffer.handleEvidence(0);
+        const inTime = bench.numbers.filter((number) => !late.includes(number));
+        expect(bench.numbers).toHaveLength(all.length);
+        expect(inTime.map((number) => (number - base) | 0)).toEqual(
+          all
+            .map(({ offset }) => offset)
+            .filter((offset) => !late.includes((base + offset) | 0))
+            .sort((one, other) => one - other),
+        );
       }),
     );
   });

@@ -49,7 +49,7 @@ class World {
 describe("the sender of what waits", () => {
   it("is told when it has waited for half of a round trip, once, and refused when that does not help", () => {
     const world = new World();
-    const path = world.add({ floorMs: 20, rttMs: 40, rate: 1 });
+    const path = world.add({ floorMs: 20, rttMs: 40, rate: 4 });
     expect(world.judgeLasting(path, 19)).toBe(WAIT);
     const beforeUs = world.nowUs;
     expect(world.judgeLasting(path, 21)).toBe(WAIT_AND_SIGNAL);
@@ -67,11 +67,21 @@ describe("the sender of what waits", () => {
 
   it("may let some milliseconds wait however short the round trip is, and more where delays vary", () => {
     const world = new World();
-    const path = world.add({ floorMs: 1, rttMs: 2, rate: 1 });
+    const path = world.add({ floorMs: 1, rttMs: 2, rate: 4 });
     expect(world.judgeLasting(path, 9)).toBe(WAIT);
     world.paths.queues.deviationUs[path] = 5_000;
     expect(world.judgeLasting(path, 19)).toBe(WAIT);
     expect(world.judgeLasting(path, 21)).toBe(WAIT_AND_SIGNAL);
+  });
+
+  it("may let some packets wait however long they take on slow lines", () => {
+    const world = new World();
+    const path = world.add({ floorMs: 10, rttMs: 20, rate: 0.125 });
+    world.add({ floorMs: 10, rttMs: 20, rate: 0.125 });
+    expect(world.judgeLasting(path, 95)).toBe(WAIT);
+    expect(world.judgeLasting(path, 97)).toBe(WAIT_AND_SIGNAL);
+    expect(world.judge(path, 195)).toBe(WAIT);
+    expect(world.judge(path, 197)).toBe(REFUSE);
   });
 
   it("is not that of a session that sends so little that none of it waits already", () => {

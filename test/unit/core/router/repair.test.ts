@@ -200,6 +200,25 @@ describe("a packet of TCP that a path has lost", () => {
     }
   });
 
+  it("is sent again when it is of UDP and a rule wants it", () => {
+    const world = new World([{ ...NEAR, loss: 0.02 }, FAR], "udp");
+    world.nodes.a.router.setRules([{ name: "it", route: "throughput", protocols: ["udp"], repair: "on" }]);
+    world.stream(2000);
+    world.nodes.run(1);
+    expect(world.repair.repaired).toBeGreaterThan(20);
+    expect(world.missing.length).toBeLessThan(3);
+    expect(world.doubled).toEqual([]);
+  });
+
+  it("is not sent again where a rule forbids it", () => {
+    const world = new World([{ ...NEAR, loss: 0.02 }, FAR], "tcp");
+    world.nodes.a.router.setRules([{ name: "it", route: "throughput", repair: "off" }]);
+    world.stream(2000);
+    world.nodes.run(1);
+    expect(world.missing.length).toBeGreaterThan(20);
+    expect(world.repair.repaired).toBe(0);
+  });
+
   it("is not sent again when it is of UDP", () => {
     const world = new World([{ ...NEAR, loss: 0.02 }, FAR], "udp");
     world.stream(2000);

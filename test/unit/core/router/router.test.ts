@@ -98,6 +98,61 @@ describe("two routers", () => {
     expect(nodes.b.router.reordering.held).toBeGreaterThan(0);
   });
 
+  it("put datagrams in order where the receiver's rules want it, and then only", () => {
+    for (const reorder of ["on", "auto"] as const) {
+      const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, { scheduler: "paper" });
+      nodes.b.router.setRules([
+        { name: "small", sizeBelow: 100, route: "responsiveness" },
+        { name: "it", route: "throughput", protocols: ["udp", "gre"], reorder },
+      ]);
+      nodes.run(1);
+      const gre = (number: number) => {
+        const header = ipv4Header({ protocol: 47, totalLength: 120, source: A, destination: B });
+        return Uint8Array.from([...header, ...bytes(100, number)]);
+      };
+      for (let k = 0; k < 200; k++) {
+        nodes.a.inject(udp(A, B, bytes(100, k)));
+        nodes.a.inject(gre(k));
+        // So that the compact form is used from some time on.
+        if (k % 50 === 0) nodes.b.inject(udp(B, A, bytes(10), [6000, 5000]));
+        nodes.run(0.001);
+      }
+      nodes.run(1);
+      const numbers = (protocol: number, at: number) =>
+        nodes.b.delivered.filter((packet) => packet[9] === protocol).map((packet) => packet[at]!);
+      const inOrder = Array.from({ length: 200 }, (_, k) => k);
+      const ofBoth = [numbers(17, 28), numbers(47, 20)];
+      // The first one of a session that comes by a second path.
+      const overtaken = ofBoth.map((all) => all.filter((number, i) => i > 0 && number < all[i - 1]!).length);
+      for (const all of ofBoth) expect([...all].sort((one, other) => one - other)).toEqual(inOrder);
+      if (reorder === "on") expect(Math.max(...overtaken)).toBeLessThanOrEqual(1);
+      else expect(Math.min(...overtaken)).toBeGreaterThan(5);
+    }
+  });
+
+  it("do not hold datagrams that all come by one path, whatever others do", () => {
+    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 19_000 }]);
+    nodes.b.router.setRules([{ name: "it", route: "throughput", reorder: "on" }]);
+    nodes.a.router.setRules([
+      { name: "slow", ports: [{ from: 7000, to: 7000 }], route: { mode: "single-path", path: "l1" } },
+      { name: "fast", route: { mode: "single-path", path: "l0" } },
+    ]);
+    nodes.run(1);
+    let latestUs = 0;
+    let sentUs = 0;
+    nodes.b.onDelivered = (packet) => {
+      if (packet[22] === 6000 >> 8) latestUs = Math.max(latestUs, nodes.clock.nowUs - sentUs);
+    };
+    for (let k = 0; k < 100; k++) {
+      nodes.a.inject(udp(A, B, bytes(100, k), [5000, 7000]));
+      sentUs = nodes.clock.nowUs;
+      nodes.a.inject(udp(A, B, bytes(100, k)));
+      nodes.run(0.005);
+    }
+    expect(latestUs).toBeGreaterThan(0);
+    expect(latestUs).toBeLessThan(3000);
+  });
+
   it("do not wait long for a lost segment, and send it again", () => {
     const nodes = new TwoNodes([{ delayUs: 1000, loss: 0.2 }, { delayUs: 5000 }]);
     nodes.run(2);

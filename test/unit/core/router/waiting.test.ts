@@ -7,6 +7,7 @@ import {
   readStamp,
   stampedPayload,
   tcpPacket,
+  udpPacket,
 } from "../../../sim/packets.ts";
 import { type LinkOptions, TwoNodes } from "../../../sim/two-nodes.ts";
 
@@ -114,6 +115,39 @@ describe("a burst that is more than a line's queue can take", () => {
     const last = world.came.get(1)!.at(-1)!;
     expect(world.numbers(1)).toEqual([...world.numbers(1)].sort((a, b) => a - b));
     expect(last.us - world.came.get(2)![0]!.us).toBeGreaterThan(20_000);
+  });
+});
+
+describe("datagrams that wait for lines of different rates", () => {
+  it("leave in the order in which they came, and keep both busy", () => {
+    const nodes = new TwoNodes([LINE, { ...LINE, bitsPerS: 4e6 }]);
+    const left: number[] = [];
+    const came: number[] = [];
+    const byLink = [0, 0];
+    nodes.onDatagram = (sender, link, { bytes }) => {
+      // In the full and in the compact form the number is the first of these that fits.
+      if (sender !== "a" || bytes.length < 900) return;
+      const stamp = readStamp(bytes.subarray(0, 900)) ?? readStamp(bytes.subarray(28, 928));
+      if (stamp === undefined || stamp.flow !== 1) return;
+      left.push(stamp.number);
+      byLink[link]!++;
+    };
+    nodes.b.onDelivered = (packet) => came.push(readStamp(packet.subarray(28))!.number);
+    nodes.run(2);
+    const send = (number: number, flow: number) =>
+      nodes.a.inject(udpPacket(A, B, stampedPayload({ flow, number }, 900), [1000 + flow, 2000]));
+    for (let number = 0; number < 200; number++) {
+      for (let i = 0; i < 3; i++) send(3 * number + i, 0);
+      nodes.run(0.001);
+    }
+    nodes.run(1);
+    came.length = 0;
+    for (let number = 0; number < 60; number++) send(number, 1);
+    nodes.run(1);
+    const sent = Array.from({ length: 60 }, (_, number) => number);
+    expect(left).toEqual(sent);
+    expect(Math.min(...byLink)).toBeGreaterThan(6);
+    expect([...came].sort((one, other) => one - other)).toEqual(sent);
   });
 });
 

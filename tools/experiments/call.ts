@@ -1,31 +1,30 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { median, percentile, toolCommand } from "../lab/index.ts";
 import type { CallReport } from "./call/report.ts";
-import { AUDIO_LOST, type Call, callCharts, measureCalls, SETTLED_S, VIDEO } from "./calls.ts";
-import type { Experiment, Run, RunOptions } from "./experiment.ts";
+import { AUDIO_LOST, type Call, callCharts, measureCalls, mpipWays, SETTLED_S, VIDEO } from "./calls.ts";
+import type { Experiment, Run } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
 import { FREEZES, FROZEN, frameGaps, freezeFigures, LONGEST } from "./freezes.ts";
 import type { Network } from "./network.ts";
 import { withQueue } from "./profiles.ts";
 import type { Chart, Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
-import { daemonReports, merged, mpipWay, type Patch, singleWay, type Way } from "./ways.ts";
+import { daemonReports, singleWay, type Way } from "./ways.ts";
 
 const AUDIO_PORT = 6001;
 const VIDEO_PORT = 6002;
 
-interface RuledCall extends Call {
+interface VideoCall extends Call {
   mostVideoMbit: number;
-  /** Rules for mpip beside the default of all paths. */
-  rules?: Patch;
 }
 
-const AUDIO_RULE: Patch = {
-  rules: [{ name: "audio", protocol: "udp", port: AUDIO_PORT, priority: "responsiveness" }],
+const AUDIO_RULE = {
+  name: "audio rule",
+  patch: { rules: [{ name: "audio", protocol: "udp", port: AUDIO_PORT, priority: "responsiveness" }] },
 };
 const wide = { rateMbit: 20, delayMs: 10 };
 
-const CALLS: readonly RuledCall[] = [
+const CALLS: readonly VideoCall[] = [
   {
     name: "unplugged",
     lines: [wide, wide].map(withQueue),
@@ -65,26 +64,21 @@ export const figure5: Experiment = {
   defaults: { seconds: 30, repeats: 3 },
   conditions: CALLS.map(({ name }) => name),
   measure: (options, record) =>
-    measureCalls(figure5.name, CALLS, (call) => waysOf(call, options), callOver, options, record),
+    measureCalls(
+      figure5.name,
+      CALLS,
+      (call) => [...call.lines.map((_, i) => singleWay(i)), ...mpipWays(call, options.variants)],
+      callOver,
+      options,
+      record,
+    ),
   report: (runs) =>
     distinct(runs.map(({ condition }) => condition)).map((name) =>
       section(pick(runs, { condition: name }), name),
     ),
 };
 
-function waysOf({ lines, rules }: RuledCall, { variants }: RunOptions): Way[] {
-  const ruled =
-    rules === undefined
-      ? []
-      : variants.map((variant) => ({
-          ...variant,
-          name: `${variant.name}, audio rule`,
-          patch: merged(variant.patch, rules),
-        }));
-  return [...lines.map((_, i) => singleWay(i)), ...[...variants, ...ruled].map(mpipWay)];
-}
-
-async function callOver(network: Network, way: Way, call: RuledCall, seconds: number) {
+async function callOver(network: Network, way: Way, call: VideoCall, seconds: number) {
   const running = await way.start(network);
   try {
     const ports = [AUDIO_PORT, VIDEO_PORT];

@@ -4,12 +4,14 @@ import { type Network, upNetwork } from "./network.ts";
 import type { Profile } from "./profiles.ts";
 import type { LinesChart } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
-import type { Way } from "./ways.ts";
+import { merged, mpipWay, type Patch, type Variant, type Way } from "./ways.ts";
 
 /** A call over two paths. */
 export interface Call extends Profile {
   /** What happens to the line that it takes in the second third of the call. */
   cut?: (link: Link) => Promise<void>;
+  /** Under these mpip is measured beside what it does without any. */
+  rules?: { name: string; patch: Patch };
 }
 
 /** What came of one call. */
@@ -48,6 +50,19 @@ export async function measureCalls<One extends Call>(
       }
     }
   }
+}
+
+/** mpip, in all variants without rules, and with the call's. */
+export function mpipWays({ rules }: Call, variants: readonly Variant[]): Way[] {
+  const ruled =
+    rules === undefined
+      ? []
+      : variants.map((variant) => ({
+          ...variant,
+          name: `${variant.name}, ${rules.name}`,
+          patch: merged(variant.patch, rules.patch),
+        }));
+  return [...variants, ...ruled].map(mpipWay);
 }
 
 /** The runs' series "video Mbit/s" and "ms between frames". */

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../lab/index.ts";
-import { AUDIO_LOST, type Call, callCharts, measureCalls, SETTLED_S, VIDEO } from "./calls.ts";
+import { AUDIO_LOST, type Call, callCharts, measureCalls, mpipWays, SETTLED_S, VIDEO } from "./calls.ts";
 import type { Experiment, Run } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
 import { FREEZES, FROZEN, frameGaps, freezeFigures, LONGEST } from "./freezes.ts";
@@ -10,7 +10,7 @@ import type { Network } from "./network.ts";
 import { withQueue } from "./profiles.ts";
 import type { Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
-import { daemonReports, mpipWay, singleWay, type Way } from "./ways.ts";
+import { daemonReports, singleWay, type Way } from "./ways.ts";
 import { Browser } from "./webrtc/browser.ts";
 import { writeNoiseVideo } from "./webrtc/noise.ts";
 import {
@@ -31,7 +31,14 @@ const wide = { rateMbit: 20, delayMs: 10 };
 const CALLS: readonly Call[] = [
   { name: "unplugged", lines: [wide, wide].map(withQueue), cut: (link) => link.cut("carrier", "a") },
   { name: "silent failure", lines: [wide, wide].map(withQueue), cut: (link) => link.cut("silent", "both") },
-  { name: "1+1 Mbit/s", lines: [1, 1].map((rateMbit) => withQueue({ rateMbit, delayMs: 10 })) },
+  {
+    name: "1+1 Mbit/s",
+    lines: [1, 1].map((rateMbit) => withQueue({ rateMbit, delayMs: 10 })),
+    rules: {
+      name: "in order",
+      patch: { rules: [{ protocol: "udp", priority: "throughput", reorder: "on" }] },
+    },
+  },
 ];
 
 const MOST_BITS_PER_S = 2_500_000;
@@ -49,8 +56,8 @@ export const webrtc: Experiment = {
   defaults: { seconds: 36, repeats: 2 },
   conditions: CALLS.map(({ name }) => name),
   measure: (options, record) => {
-    const ways = [plainWay, ...options.variants.map(mpipWay)];
-    return measureCalls(webrtc.name, CALLS, () => ways, callOver, options, record);
+    const waysOf = (call: Call) => [plainWay, ...mpipWays(call, options.variants)];
+    return measureCalls(webrtc.name, CALLS, waysOf, callOver, options, record);
   },
   report: (runs) =>
     distinct(runs.map(({ condition }) => condition)).map((condition) =>

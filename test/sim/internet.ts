@@ -119,6 +119,7 @@ export class SimHost {
       clock: internet.clock,
       transmit: (socket, datagram) => internet.carry(this.links[socket & 0xff]!, datagram, this),
     });
+    if (this.id % 2 === 0) node.careForAll();
     // Not while the device is being written to: what comes of it may be sent.
     node.onDelivered = (packet) => internet.clock.after(0, () => this.handlePacket(packet));
     node.setLocals(

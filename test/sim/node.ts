@@ -133,6 +133,11 @@ export class SimNode {
     this.arm();
   }
 
+  /** Whatever it carries is put in order, and sent again when it is lost. */
+  careForAll(): void {
+    this.router.setRules([{ name: "all", route: "throughput", reorder: "on", repair: "on" }]);
+  }
+
   setPeers(peers: readonly PeerSpec[]): void {
     this.router.setPeers(peers, this.nowUs);
     this.arm();

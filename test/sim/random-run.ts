@@ -31,6 +31,7 @@ export function randomRun(seed: number, seconds: number, trace?: (line: string) 
     loss: rng.below(3) === 0 ? rng.unit() * 0.3 : 0,
   }));
   const nodes = new TwoNodes(links, seed);
+  for (const node of [nodes.a, nodes.b]) if (rng.below(2) === 0) node.careForAll();
   if (trace !== undefined) {
     nodes.onDatagram = (sender, link, { bytes }) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

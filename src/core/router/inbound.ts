@@ -361,7 +361,7 @@ export class Inbound {
     context.templates.learn(session, block.session, flow, context.bytes);
     if (!this.mayBeRewritten()) {
       if (ecn !== (flow.tos & ECN_MASK)) setEcn(view, at, ecn);
-      if (isTcp) this.writeWhole(at, bytes);
+      if (flow.protocol === PROTOCOL_TCP) this.writeWhole(at, bytes);
       else this.acceptDatagram(session, 0, at, bytes, 0);
     } else if (!isTcp) {
       // What has another header than its neighbours has to keep it.

@@ -33,7 +33,7 @@ import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
 import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_RST, TCP_SEQUENCE, TCP_SYN } from "../wire/tcp.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
-import { REFUSE, WAIT_AND_SIGNAL } from "./congestion.ts";
+import { REFUSE, WAIT, WAIT_AND_SIGNAL } from "./congestion.ts";
 import type { Context } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { RUN_SEGMENTS_MAX } from "./history.ts";
@@ -218,11 +218,15 @@ export class Outbound {
     const { waiting } = this;
     if (!this.dispatch.mayWait) return false;
     const { paths, congestion } = this.context;
-    if (!waiting.isWaitedFor(path) && paths.gates.opensUs(path, leavingBytes) <= nowUs) {
+    if (this.isOpen(path, leavingBytes, nowUs)) {
       congestion.noteShort(paths.nodeOf(path));
       return waiting.hasSession(session) && this.leavesInOrder(session);
     }
     return carriedBytes > SMALL_BYTES || waiting.hasSession(session);
+  }
+
+  private isOpen(path: PathSlot, leavingBytes: number, nowUs: number): boolean {
+    return !this.waiting.isWaitedFor(path) && this.context.paths.gates.opensUs(path, leavingBytes) <= nowUs;
   }
 
   /**
@@ -245,7 +249,10 @@ export class Outbound {
   ): void {
     const { waiting, flow } = this;
     const { congestion, drops } = this.context;
-    const judgement = congestion.judge(node, session, path, waiting.hasSession(session), nowUs);
+    // By a path that is open another packet of the session leaves now, and this one takes the place of that.
+    const judgement = this.isOpen(path, leavingBytes, nowUs)
+      ? WAIT
+      : congestion.judge(node, session, path, waiting.hasSession(session), nowUs);
     if (judgement === REFUSE || waiting.isFull) {
       drops.count(DROP["queue-full"], flow.packetBytes);
       return;

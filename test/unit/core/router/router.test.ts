@@ -130,6 +130,26 @@ describe("two routers", () => {
     }
   });
 
+  it("hand fragments on as they are, whatever they are fragments of and whatever is put in order", () => {
+    const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, { scheduler: "paper" });
+    nodes.b.router.setRules([{ name: "it", route: "throughput", reorder: "on" }]);
+    nodes.run(1);
+    const sent = new Set<string>();
+    for (let k = 0; k < 200; k++) {
+      for (const protocol of [6, 17]) {
+        const fragment = 0x2000 | (k % 8);
+        const header = ipv4Header({ protocol, fragment, totalLength: 120, source: A, destination: B });
+        const packet = Uint8Array.from([...header, ...bytes(100, k)]);
+        sent.add(String(packet));
+        nodes.a.inject(packet);
+      }
+      nodes.run(0.001);
+    }
+    nodes.run(1);
+    expect(nodes.b.delivered).toHaveLength(400);
+    expect(new Set(nodes.b.delivered.map(String))).toEqual(sent);
+  });
+
   it("do not hold datagrams that all come by one path, whatever others do", () => {
     const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 19_000 }]);
     nodes.b.router.setRules([{ name: "it", route: "throughput", reorder: "on" }]);

@@ -8,6 +8,7 @@ const FIXED: readonly { key: string; of: (config: Config) => unknown }[] = [
   { key: "port", of: (config) => config.port },
   { key: "tun.name", of: (config) => config.tun.name },
   { key: "scheduler", of: (config) => config.scheduler },
+  { key: "algorithm1", of: (config) => config.algorithm1 },
   { key: "offloads", of: (config) => config.offloads },
 ];
 
@@ -18,6 +19,7 @@ export function needsRestart(running: Config, wanted: Config): string[] {
 
 /** The wanted configuration as far as it can be had without a restart. */
 export function withoutRestart(running: Config, wanted: Config): Config {
-  const { name, node, port, scheduler, offloads } = running;
-  return { ...wanted, name, node, port, scheduler, offloads, tun: { ...wanted.tun, name: running.tun.name } };
+  const { name, node, port, scheduler, algorithm1, offloads } = running;
+  const tun = { ...wanted.tun, name: running.tun.name };
+  return { ...wanted, name, node, port, scheduler, algorithm1, offloads, tun };
 }

@@ -1,3 +1,4 @@
+import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
 import { ruleProblems } from "./rule.ts";
 import { MISSING } from "./schema-parts.ts";
 import {
@@ -20,7 +21,7 @@ export interface Problem {
  * rest.
  */
 export function relationProblems(file: unknown): Problem[] {
-  const { node, tun, interfaces, rules, realAddresses = false } = mapping(file);
+  const { node, tun, interfaces, rules, scheduler, algorithm1, realAddresses = false } = mapping(file);
   const peers = list(mapping(file).peers).map((peer) => (isMapping(peer) ? peer : undefined));
   return [
     ...(isMapping(file) &&
@@ -29,6 +30,7 @@ export function relationProblems(file: unknown): Problem[] {
     realAddresses === false
       ? [{ path: ["tun", "address"], message: MISSING }]
       : []),
+    ...algorithm1Problems(scheduler, algorithm1),
     ...peerProblems(peers),
     ...nodeProblems(node, peers),
     ...routeProblems(mapping(tun).address, peers),
@@ -47,6 +49,18 @@ export function relationProblems(file: unknown): Problem[] {
         : [],
     ),
   ];
+}
+
+function algorithm1Problems(scheduler: unknown, algorithm1: unknown): Problem[] {
+  if (algorithm1 === undefined) return [];
+  if (scheduler !== "paper") {
+    const message = "is about the paper's scheduler; add scheduler: paper or take it out";
+    return [{ path: ["algorithm1"], message }];
+  }
+  const { weightMin, weightMax } = { ...ALGORITHM1_DEFAULTS, ...mapping(algorithm1) };
+  if (typeof weightMin !== "number" || typeof weightMax !== "number" || weightMin <= weightMax) return [];
+  const message = `no weight is from ${weightMin} to ${weightMax}; swap weightMin and weightMax or change one`;
+  return [{ path: ["algorithm1"], message }];
 }
 
 function peerProblems(peers: Peers): Problem[] {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
 import { SCHEDULERS } from "../core/router/router.ts";
 import { interfaceSchema } from "./interface.ts";
 import { ruleSchema } from "./rule.ts";
@@ -23,6 +24,9 @@ export const DEFAULT_TUN_NAME = "mpip0";
 /** Every IPv4 host takes packets of this size (RFC 791), and no device has larger ones. */
 const MTU_MIN_BYTES = 576;
 const MTU_MAX_BYTES = 65535;
+const WEIGHT_MAX = 1_000_000;
+const INTERVAL_MIN_MS = 10;
+const INTERVAL_MAX_MS = 60_000;
 
 const tunSchema = z.strictObject({
   name: leaf(parseDeviceName).default(DEFAULT_TUN_NAME),
@@ -48,6 +52,18 @@ const offloadsSchema = z.strictObject({
   ring: leaf(parseFlag).default(true),
 });
 
+const weight = leaf((value) => parseWhole(value, 1, WEIGHT_MAX, "weight"));
+
+const algorithm1Schema = z.strictObject({
+  step: weight.default(ALGORITHM1_DEFAULTS.step),
+  intervalMs: leaf((value) => parseWhole(value, INTERVAL_MIN_MS, INTERVAL_MAX_MS, "interval in ms")).default(
+    ALGORITHM1_DEFAULTS.intervalMs,
+  ),
+  weightMin: weight.default(ALGORITHM1_DEFAULTS.weightMin),
+  weightMax: weight.default(ALGORITHM1_DEFAULTS.weightMax),
+  startTotal: weight.default(ALGORITHM1_DEFAULTS.startTotal),
+});
+
 /** The whole file. docs/configuration.md says what each key means. */
 export const configSchema = z.strictObject({
   name: leaf(parseName).optional(),
@@ -58,6 +74,7 @@ export const configSchema = z.strictObject({
   peers: z.array(peerSchema).default([]),
   rules: z.array(ruleSchema).default([]),
   scheduler: leaf((value) => parseChoice(value, SCHEDULERS)).default("arrival"),
+  algorithm1: algorithm1Schema.prefault({}),
   realAddresses: leaf(parseDestinations).default(false),
   forward: leaf(parseFlag).default(false),
   exit: leaf(parseFlag).default(false),

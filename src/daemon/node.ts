@@ -198,6 +198,7 @@ function routerOptions(id: NodeId, config: Config, tun: TunPort): RouterOptions 
     random: randomWord,
     offloads: tun.offloads,
     scheduler: config.scheduler,
+    algorithm1: config.algorithm1,
   };
 }
 

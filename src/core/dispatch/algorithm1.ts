@@ -8,20 +8,22 @@ import type { Scheduler } from "./scheduler.ts";
 /** Names as in the paper, §3.5.1. */
 export interface Algorithm1Options {
   /** S: by how much a weight changes in one step. */
-  readonly step?: number;
+  readonly step: number;
   /** T: from one step to the next. */
-  readonly intervalMs?: number;
-  readonly weightMin?: number;
-  readonly weightMax?: number;
+  readonly intervalMs: number;
+  readonly weightMin: number;
+  readonly weightMax: number;
   /** Shared out evenly at first: W = 1000 / N. */
-  readonly startTotal?: number;
+  readonly startTotal: number;
 }
 
-const STEP = 10;
-const INTERVAL_MS = 100;
-const WEIGHT_MIN = 1;
-const WEIGHT_MAX = 1000;
-const START_TOTAL = 1000;
+export const ALGORITHM1_DEFAULTS: Algorithm1Options = {
+  step: 10,
+  intervalMs: 100,
+  weightMin: 1,
+  weightMax: 1000,
+  startTotal: 1000,
+};
 
 /**
  * The paper's Algorithm 1 (Path Weight Adjustment, §3.5.1): every T, the weight of each path whose queuing delay is not
@@ -34,10 +36,7 @@ const START_TOTAL = 1000;
 export class Algorithm1 implements Scheduler {
   readonly mayWait = false;
   private readonly paths: Paths;
-  private readonly step: number;
-  private readonly intervalMs: number;
-  private readonly weightMin: number;
-  private readonly weightMax: number;
+  private readonly options: Algorithm1Options;
   private readonly byNode: NodeWeights;
   private nextMs = Number.NEGATIVE_INFINITY;
   private turn = 0;
@@ -46,14 +45,11 @@ export class Algorithm1 implements Scheduler {
   private freshCount = 0;
   private readonly isFresh: Uint8Array;
 
-  constructor(paths: Paths, options: Algorithm1Options = {}) {
+  constructor(paths: Paths, options: Partial<Algorithm1Options> = {}) {
     const nodes = paths.version.length;
     this.paths = paths;
-    this.step = options.step ?? STEP;
-    this.intervalMs = options.intervalMs ?? INTERVAL_MS;
-    this.weightMin = options.weightMin ?? WEIGHT_MIN;
-    this.weightMax = options.weightMax ?? WEIGHT_MAX;
-    this.byNode = new NodeWeights(paths, options.startTotal ?? START_TOTAL);
+    this.options = { ...ALGORITHM1_DEFAULTS, ...options };
+    this.byNode = new NodeWeights(paths, this.options.startTotal);
     this.fresh = new Int32Array(nodes);
     this.isFresh = new Uint8Array(nodes);
   }
@@ -68,8 +64,8 @@ export class Algorithm1 implements Scheduler {
   handleTick(nowMs: number): void {
     if (nowMs < this.nextMs) return;
     // In the rhythm of the steps before, unless one of them was left out.
-    this.nextMs += this.intervalMs;
-    if (this.nextMs <= nowMs) this.nextMs = nowMs + this.intervalMs;
+    this.nextMs += this.options.intervalMs;
+    if (this.nextMs <= nowMs) this.nextMs = nowMs + this.options.intervalMs;
     for (let i = 0; i < this.freshCount; i++) {
       const node = this.fresh[i]! as NodeSlot;
       this.isFresh[node] = 0;
@@ -107,6 +103,7 @@ export class Algorithm1 implements Scheduler {
   private adjust(node: NodeSlot): void {
     const { paths } = this;
     const { queuingUs, samples } = paths.delays;
+    const { step, weightMin, weightMax } = this.options;
     const weights = this.weights(node);
     let sum = 0;
     let measured = 0;
@@ -122,8 +119,8 @@ export class Algorithm1 implements Scheduler {
       if (weights[i] === 0 || samples[slot] === 0) continue;
       const weight =
         queuingUs[slot]! <= average // 2
-          ? Math.min(weights[i]! + this.step, this.weightMax) // 3 – 6
-          : Math.max(weights[i]! - this.step, this.weightMin); // 8 – 11
+          ? Math.min(weights[i]! + step, weightMax) // 3 – 6
+          : Math.max(weights[i]! - step, weightMin); // 8 – 11
       weights[i] = weight;
       paths.weight[slot] = weight;
     }

@@ -3,6 +3,7 @@ import type { HashSeed } from "../base/hash.ts";
 import { LARGE_ZERO } from "../base/large.ts";
 import type { Plan } from "../batch/plan.ts";
 import { TunWriter, type WriterOffloads } from "../deliver/tun-writer.ts";
+import type { Algorithm1Options } from "../dispatch/algorithm1.ts";
 import { Outbox } from "../dispatch/outbox.ts";
 import type { Prefix } from "../dispatch/rule-spec.ts";
 import { Availability } from "../tables/availability.ts";
@@ -65,6 +66,8 @@ export interface RouterOptions {
   /** What the TUN device does for us. */
   readonly offloads: WriterOffloads;
   readonly scheduler?: SchedulerName;
+  /** Of the paper's scheduler, what is not as in the paper. */
+  readonly algorithm1?: Partial<Algorithm1Options>;
   readonly limits?: Partial<RouterLimits>;
 }
 

@@ -54,7 +54,8 @@ export class Router {
     this.context = new Context(arena, options, io);
     this.layout = this.context.layout;
     const { paths } = this.context;
-    const scheduler = options.scheduler === "paper" ? new Algorithm1(paths) : new EarliestArrival(paths);
+    const scheduler =
+      options.scheduler === "paper" ? new Algorithm1(paths, options.algorithm1) : new EarliestArrival(paths);
     this.dispatch = new Dispatch(this.context, scheduler);
     this.peering = new Peering(this.context, this.dispatch);
     this.outbound = new Outbound(this.context, this.dispatch, this.peering.keeper);

@@ -47,6 +47,7 @@ it.each(documented)("has a sound example for $key", ({ key, example }) => {
   const files = bases.map((base) => {
     const file: Record<string, unknown> = { tun: { address: "10.77.0.1/24" } };
     const [section, name, inner] = key.split(/\[?\]?\./);
+    if (section === "algorithm1") file.scheduler = "paper";
     const line = { name: "eth0", quota: { bytes: "1 GB" } };
     if (name === undefined) file[key] = value;
     else if (inner !== undefined) file.interfaces = [{ ...line, quota: { ...line.quota, [inner]: value } }];

@@ -209,6 +209,10 @@ log: loud
     ["rules: [{ priority: throughput, mode: all-paths }]", "a rule has a priority or a mode"],
     ["rules: [{ priority: throughput, sizeFrom: 9, sizeBelow: 9 }]", "no size is from 9 on and below 9"],
     ["rules: [{ priority: throughput, withoutData: true, protocol: udp }]", "is about TCP"],
+    ["algorithm1: { step: 5 }", "is about the paper's scheduler; add scheduler: paper or take it out"],
+    ["scheduler: paper\nalgorithm1: { weightMax: 5, weightMin: 7 }", "no weight is from 7 to 5"],
+    ["scheduler: paper\nalgorithm1: { weightMin: 1001 }", "no weight is from 1001 to 1000"],
+    ["scheduler: paper\nalgorithm1: { intervalMs: 0 }", "0 is no interval in ms"],
     ["rules: [{ priority: throughput, dscp: ef, reorder: on }]", "goes for whole sessions; take dscp out"],
     [
       "rules: [{ priority: throughput, sizeBelow: 300, repair: on }]",

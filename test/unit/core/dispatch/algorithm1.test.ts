@@ -13,7 +13,7 @@ class World {
   readonly scheduler: Algorithm1;
   nowMs = 0;
 
-  constructor(options: Algorithm1Options = {}) {
+  constructor(options: Partial<Algorithm1Options> = {}) {
     this.scheduler = new Algorithm1(this.paths, options);
     this.scheduler.handleTick(0);
   }

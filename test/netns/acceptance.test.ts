@@ -236,7 +236,7 @@ describe("over two slow lines of different delay, of which one loses datagrams",
       const line = { rateMbit: 8, delayMs: 10 };
       await using tunnel = await Tunnel.up({ ...line, lossPercent: 2 }, { ...line, delayMs: 30 });
       // More than one line carries.
-      const perSecond = 1200;
+      const perSecond = 1500;
       const stream = { to: FAR, port: 9000, count: 2 * durationS * perSecond, perSecond, bytes: 1000 };
       const underRule = async (rule: string) => {
         await tunnel.setRule(rule);

@@ -195,13 +195,28 @@ export class ReorderBuffer {
         this.releaseConsecutive(session, nowUs);
       }
       return;
+    } else if (!this.hasRoom(bytes)) {
+      // The session goes on as if there were no buffer.
+      this.counters.byFullness++;
+      this.releaseAll(session);
+      this.owner.release(session, tag, at, headerBytes, payloadBytes);
+      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
+      return;
     } else {
-      this.hold(session, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
+      const before = this.placeOf(session, start, end);
+      if (before === HELD) {
+        this.counters.duplicates++;
+        return;
+      }
+      this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
     }
-    this.keepWithinLimit(session);
+    if (this.count[session]! >= this.limit) {
+      this.counters.byFullness++;
+      this.releaseAll(session);
+    }
   }
 
-  /** The same for a packet that has no other number than the time at which it was sent. */
+  /** The same for a packet that has no other number than the time at which it was sent: what all paths have passed is next. */
   acceptStamped(
     session: number,
     timestamp: number,
@@ -211,19 +226,15 @@ export class ReorderBuffer {
     headerBytes: number,
     payloadBytes: number,
   ): void {
-    const isFirst = this.numbering[session] === 0;
-    this.numbering[session] = STAMPED;
-    const end = (timestamp + 1) | 0;
-    const isLate = !isFirst && ((timestamp - this.expected[session]!) | 0) < 0;
-    const isNext = this.count[session] === 0 && ((this.owner.evidence(session) - timestamp) | 0) >= 0;
-    if (isLate || isNext) {
-      this.owner.release(session, tag, at, headerBytes, payloadBytes);
-      if (!isLate) this.expected[session] = end;
-      return;
+    if (this.numbering[session] === 0) {
+      this.numbering[session] = STAMPED;
+      this.expected[session] = (timestamp - ANY_BEFORE) | 0;
     }
-    if (isFirst) this.expected[session] = (timestamp - ANY_BEFORE) | 0;
-    this.hold(session, timestamp, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
-    this.keepWithinLimit(session);
+    const isLate = ((timestamp - this.expected[session]!) | 0) < 0;
+    const isNext = this.count[session] === 0 && ((this.owner.evidence(session) - timestamp) | 0) >= 0;
+    if (isNext && !isLate) this.expected[session] = timestamp;
+    const end = (timestamp + 1) | 0;
+    this.accept(session, timestamp, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
   }
 
   /**
@@ -299,37 +310,6 @@ export class ReorderBuffer {
     const block = this.first[session]!;
     const isPassed = this.patientBlock[session] === block;
     return this.heldUs[block]! + (isPassed ? owner.patienceUs(session) : owner.holdUs(session));
-  }
-
-  /** Takes a packet that is not due yet into the session's list, where there is room. */
-  private hold(
-    session: number,
-    start: number,
-    end: number,
-    timestamp: number,
-    nowUs: number,
-    tag: number,
-    at: number,
-    headerBytes: number,
-    payloadBytes: number,
-  ): void {
-    if (!this.hasRoom(headerBytes + payloadBytes)) {
-      // The session goes on as if there were no buffer.
-      this.counters.byFullness++;
-      this.releaseAll(session);
-      this.owner.release(session, tag, at, headerBytes, payloadBytes);
-      if (((end - this.expected[session]!) | 0) > 0) this.expected[session] = end;
-      return;
-    }
-    const before = this.placeOf(session, start, end);
-    if (before === HELD) this.counters.duplicates++;
-    else this.insert(session, before, start, end, timestamp, nowUs, tag, at, headerBytes, payloadBytes);
-  }
-
-  private keepWithinLimit(session: number): void {
-    if (this.count[session]! < this.limit) return;
-    this.counters.byFullness++;
-    this.releaseAll(session);
   }
 
   private hasRoom(bytes: number): boolean {

@@ -96,11 +96,8 @@ export class Inbound {
     this.reorder = new ReorderBuffer(
       context.view,
       {
-        release: (session, tag, at, headerBytes, payloadBytes) => {
-          if (context.sessions.protocol(session as SessionSlot) === PROTOCOL_TCP)
-            this.writeTcp(session as SessionSlot, tag, at, headerBytes, payloadBytes);
-          else this.writeDatagram(session as SessionSlot, tag, at, headerBytes, payloadBytes);
-        },
+        release: (session, tag, at, headerBytes, payloadBytes) =>
+          this.write(session as SessionSlot, tag, at, headerBytes, payloadBytes),
         evidence: (session) => {
           const node = context.sessions.node(session as SessionSlot);
           return context.sessions.protocol(session as SessionSlot) === PROTOCOL_TCP
@@ -407,46 +404,12 @@ export class Inbound {
     headerBytes: number,
     payloadBytes: number,
   ): void {
-    const { reorder, spread, nowUs } = this;
+    const { reorder, block, nowUs } = this;
     this.renew(session);
-    if (this.dispatch.ordersReceived(session) && tag <= HELD_TAG_MAX) {
-      spread.noteSession(session, this.path, nowUs);
-      if (spread.isOnSeveral(session, nowUs)) {
-        reorder.acceptStamped(session, this.block.timestampUs, nowUs, tag, at, headerBytes, payloadBytes);
-        return;
-      }
-    }
-    this.writeDatagram(session, tag, at, headerBytes, payloadBytes);
-  }
-
-  private writeDatagram(
-    session: SessionSlot,
-    tag: number,
-    at: number,
-    headerBytes: number,
-    payloadBytes: number,
-  ): void {
-    const { context, udpAt } = this;
-    const { sessions, templates, writer, view } = context;
-    const ecn = tag & ECN_MASK;
-    const ownBytes = tag & ~ECN_MASK;
-    const payloadAt = at + headerBytes;
-    if (headerBytes === 0) {
-      this.makeRoom();
-      const keyAt = sessions.keyAt(session);
-      view.setUint16(udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
-      view.setUint16(udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
-      const ipBytes = sessions.templateBytes[session]!;
-      writer.udp(session, templates.fresh(session), ipBytes, udpAt, payloadAt, payloadBytes, ecn);
-    } else if (ownBytes === 0) {
-      this.writeWhole(at, headerBytes);
-    } else {
-      this.makeRoom();
-      // What has another header than its neighbours must not be merged with them.
-      writer.finish();
-      writer.udp(session, at, ownBytes, at + ownBytes, payloadAt, payloadBytes, ecn);
-      writer.finish();
-    }
+    const isOrdered = this.dispatch.ordersReceived(session) && tag <= HELD_TAG_MAX;
+    if (isOrdered && this.spread.noteSession(session, this.path, nowUs))
+      reorder.acceptStamped(session, block.timestampUs, nowUs, tag, at, headerBytes, payloadBytes);
+    else this.write(session, tag, at, headerBytes, payloadBytes);
   }
 
   private writeWhole(at: number, bytes: number): void {
@@ -477,11 +440,11 @@ export class Inbound {
     const length = payloadBytes + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
     if (flags & TCP_SYN) reorder.resync(session, (start + length) | 0);
     if (flags & (TCP_SYN | TCP_RST) || length === 0) {
-      this.writeTcp(session, tag, at, headerBytes, payloadBytes);
+      this.write(session, tag, at, headerBytes, payloadBytes);
       return;
     }
     if (!this.dispatch.ordersReceived(session) || tag > HELD_TAG_MAX) {
-      this.writeTcp(session, tag, at, headerBytes, payloadBytes);
+      this.write(session, tag, at, headerBytes, payloadBytes);
       return;
     }
     const { kind, flags: blockFlags } = this.block;
@@ -500,29 +463,46 @@ export class Inbound {
     );
   }
 
-  private writeTcp(
+  /** Hands a packet on as acceptTcp or acceptDatagram took it. */
+  private write(
     session: SessionSlot,
     tag: number,
     at: number,
     headerBytes: number,
     payloadBytes: number,
   ): void {
-    const { context } = this;
-    const { sessions, templates, writer } = context;
+    const { sessions, templates, writer } = this.context;
+    const isTcp = sessions.protocol(session) === PROTOCOL_TCP;
     const ecn = tag & ECN_MASK;
-    const payloadAt = at + headerBytes;
     const ownBytes = tag & ~ECN_MASK;
-    this.makeRoom();
-    if (ownBytes === 0) {
-      const ipBytes = sessions.templateBytes[session]!;
-      writer.tcp(session, templates.fresh(session), ipBytes, at, headerBytes, payloadAt, payloadBytes, ecn);
+    const payloadAt = at + headerBytes;
+    if (ownBytes === 0 && !isTcp && headerBytes > 0) {
+      this.writeWhole(at, headerBytes);
       return;
     }
+    this.makeRoom();
     // What has another header than its neighbours must not be merged with them.
-    writer.finish();
-    const tcpBytes = headerBytes - ownBytes;
-    writer.tcp(session, at, ownBytes, at + ownBytes, tcpBytes, payloadAt, payloadBytes, ecn);
-    writer.finish();
+    if (ownBytes > 0) writer.finish();
+    const ipAt = ownBytes > 0 ? at : templates.fresh(session);
+    const ipBytes = ownBytes > 0 ? ownBytes : sessions.templateBytes[session]!;
+    const transportAt = at + ownBytes;
+    if (isTcp) {
+      const tcpBytes = headerBytes - ownBytes;
+      writer.tcp(session, ipAt, ipBytes, transportAt, tcpBytes, payloadAt, payloadBytes, ecn);
+    } else {
+      const udpAt = ownBytes > 0 ? transportAt : this.udpHeader(session);
+      writer.udp(session, ipAt, ipBytes, udpAt, payloadAt, payloadBytes, ecn);
+    }
+    if (ownBytes > 0) writer.finish();
+  }
+
+  /** Puts the header of a session's datagrams together, but for the length and the checksum. */
+  private udpHeader(session: SessionSlot): number {
+    const { sessions, view } = this.context;
+    const keyAt = sessions.keyAt(session);
+    view.setUint16(this.udpAt + UDP_SOURCE, keyDestinationPort(sessions.keys, keyAt));
+    view.setUint16(this.udpAt + UDP_DESTINATION, keySourcePort(sessions.keys, keyAt));
+    return this.udpAt;
   }
 
   private makeRoom(): void {

@@ -71,15 +71,12 @@ export class Spread {
     this.latedUs[node] = nowUs;
   }
 
-  /** A path has brought a packet of a session whose packets are in the order in which they were sent. */
-  noteSession(session: SessionSlot, path: number, nowUs: number): void {
-    if (this.sessionPath[session] === path) return;
-    this.sessionPath[session] = path;
-    this.changedUs[session] = nowUs;
-  }
-
-  /** Whether a session's packets have come by several paths of late, so that one may overtake another. */
-  isOnSeveral(session: SessionSlot, nowUs: number): boolean {
+  /** A path has brought a packet of a session: whether several have of late, so that one packet may overtake another. */
+  noteSession(session: SessionSlot, path: number, nowUs: number): boolean {
+    if (this.sessionPath[session] !== path) {
+      this.sessionPath[session] = path;
+      this.changedUs[session] = nowUs;
+    }
     return nowUs - this.changedUs[session]! <= SEVERAL_US;
   }
 

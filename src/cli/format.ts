@@ -33,7 +33,8 @@ export function milliseconds(us: number | undefined): string {
   return `${ms.toFixed(Math.abs(ms) < 10 ? 2 : 1)} ms`;
 }
 
-export function percent(share: number): string {
+export function percent(share: number | undefined): string {
+  if (share === undefined) return UNKNOWN;
   const value = share * 100;
   return `${value === 0 || value >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;
 }

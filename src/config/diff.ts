@@ -9,6 +9,7 @@ const FIXED: readonly { key: string; of: (config: Config) => unknown }[] = [
   { key: "tun.name", of: (config) => config.tun.name },
   { key: "scheduler", of: (config) => config.scheduler },
   { key: "algorithm1", of: (config) => config.algorithm1 },
+  { key: "wire", of: (config) => config.wire },
   { key: "offloads", of: (config) => config.offloads },
 ];
 
@@ -19,7 +20,7 @@ export function needsRestart(running: Config, wanted: Config): string[] {
 
 /** The wanted configuration as far as it can be had without a restart. */
 export function withoutRestart(running: Config, wanted: Config): Config {
-  const { name, node, port, scheduler, algorithm1, offloads } = running;
+  const { name, node, port, scheduler, algorithm1, wire, offloads } = running;
   const tun = { ...wanted.tun, name: running.tun.name };
-  return { ...wanted, name, node, port, scheduler, algorithm1, offloads, tun };
+  return { ...wanted, name, node, port, scheduler, algorithm1, wire, offloads, tun };
 }

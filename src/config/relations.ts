@@ -1,5 +1,5 @@
 import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
-import { ruleProblems } from "./rule.ts";
+import { type RuleProblem, ruleProblems } from "./rule.ts";
 import { MISSING } from "./schema-parts.ts";
 import {
   formatNodeId,
@@ -21,7 +21,7 @@ export interface Problem {
  * rest.
  */
 export function relationProblems(file: unknown): Problem[] {
-  const { node, tun, interfaces, rules, scheduler, algorithm1, realAddresses = false } = mapping(file);
+  const { node, tun, interfaces, rules, scheduler, algorithm1, wire, realAddresses = false } = mapping(file);
   const peers = list(mapping(file).peers).map((peer) => (isMapping(peer) ? peer : undefined));
   return [
     ...(isMapping(file) &&
@@ -42,7 +42,7 @@ export function relationProblems(file: unknown): Problem[] {
     }),
     ...list(rules).flatMap((rule, i) =>
       isMapping(rule)
-        ? ruleProblems(rule).map(({ key, message }) => ({
+        ? [...ruleProblems(rule), ...wireProblems(wire, rule)].map(({ key, message }) => ({
             path: ["rules", i, ...(key === undefined ? [] : [key])],
             message,
           }))
@@ -61,6 +61,15 @@ function algorithm1Problems(scheduler: unknown, algorithm1: unknown): Problem[] 
   if (typeof weightMin !== "number" || typeof weightMax !== "number" || weightMin <= weightMax) return [];
   const message = `no weight is from ${weightMin} to ${weightMax}; swap weightMin and weightMax or change one`;
   return [{ path: ["algorithm1"], message }];
+}
+
+function wireProblems(wire: unknown, { lossBelow, repair }: Mapping): RuleProblem[] {
+  if (wire !== "paper") return [];
+  const message = "needs the numbers that wire: paper leaves out; take one of the two out";
+  return [
+    ...(lossBelow === undefined ? [] : [{ key: "lossBelow", message }]),
+    ...(repair === "on" ? [{ key: "repair", message }] : []),
+  ];
 }
 
 function peerProblems(peers: Peers): Problem[] {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
-import { SCHEDULERS } from "../core/router/router.ts";
+import { SCHEDULERS, WIRES } from "../core/router/router.ts";
 import { interfaceSchema } from "./interface.ts";
 import { ruleSchema } from "./rule.ts";
 import { leaf, listOf, oneOrMore } from "./schema-parts.ts";
@@ -75,6 +75,7 @@ export const configSchema = z.strictObject({
   rules: z.array(ruleSchema).default([]),
   scheduler: leaf((value) => parseChoice(value, SCHEDULERS)).default("arrival"),
   algorithm1: algorithm1Schema.prefault({}),
+  wire: leaf((value) => parseChoice(value, WIRES)).default("numbered"),
   realAddresses: leaf(parseDestinations).default(false),
   forward: leaf(parseFlag).default(false),
   exit: leaf(parseFlag).default(false),

@@ -10,8 +10,10 @@ import { pathWhy } from "./path-why.ts";
 
 /** What the daemon shows of its tables: plain values, with the names that people gave. Times are the daemon's. */
 
-export interface PathView extends Omit<PathReport, "slot" | "node" | "state"> {
+export interface PathView extends Omit<PathReport, "slot" | "node" | "state" | "loss"> {
   peer: string;
+  /** From 0 to 1, of what is sent; undefined where that has no numbers. */
+  loss: number | undefined;
   /** "none" where there is no path, and `why` says what there could be one over or to. */
   state: (typeof PATH_STATE_NAMES)[number] | "none";
   /** Why it is not used, or not as much as it could be. */
@@ -104,6 +106,7 @@ export function pathViews(router: Router, nowMs: number): PathView[] {
     return {
       peer: nodes.names[node] ?? "",
       ...report,
+      loss: router.isNumbered ? report.loss : undefined,
       state: PATH_STATE_NAMES[state]!,
       why: pathWhy(router, slot, nowMs),
       share: paths.isEligible(slot) && total > 0 ? report.weight / total : 0,

@@ -86,7 +86,7 @@ const NO_PATH: PathView = {
   capacityBytesPerS: undefined,
   mtuBytes: 0,
   lossQueueUs: undefined,
-  loss: 0,
+  loss: undefined,
   sentPackets: 0,
   sentBytes: 0,
   receivedPackets: 0,

@@ -199,6 +199,7 @@ function routerOptions(id: NodeId, config: Config, tun: TunPort): RouterOptions 
     offloads: tun.offloads,
     scheduler: config.scheduler,
     algorithm1: config.algorithm1,
+    wire: config.wire,
   };
 }
 

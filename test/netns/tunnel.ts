@@ -25,13 +25,14 @@ export class Tunnel implements AsyncDisposable {
   static async up(
     l0: Omit<LinkDescription, "between">,
     l1: Omit<LinkDescription, "between">,
+    more = { one: "", two: "" },
   ): Promise<Tunnel> {
     const between: [string, string] = ["one", "two"];
     const lab = await Lab.up({
       hosts: { one: {}, two: {} },
       links: { l0: { between, subnet6: "none", ...l0 }, l1: { between, subnet6: "none", ...l1 } },
     });
-    const tunnel = new Tunnel(lab);
+    const tunnel = new Tunnel(lab, more);
     try {
       await tunnel.begin();
     } catch (error) {
@@ -41,10 +42,10 @@ export class Tunnel implements AsyncDisposable {
     return tunnel;
   }
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, more: { one: string; two: string }) {
     this.lab = lab;
-    this.one = new LabDaemon(lab.host("one"), twoHostsConfig(1, lab.host("two")));
-    this.two = new LabDaemon(lab.host("two"), twoHostsConfig(2, lab.host("one")));
+    this.one = new LabDaemon(lab.host("one"), twoHostsConfig(1, lab.host("two"), more.one));
+    this.two = new LabDaemon(lab.host("two"), twoHostsConfig(2, lab.host("one"), more.two));
   }
 
   private async begin(): Promise<void> {

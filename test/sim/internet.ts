@@ -115,6 +115,7 @@ export class SimHost {
     const node = new SimNode({
       ...options,
       id: this.id,
+      wire: this.id % 3 === 0 ? "paper" : "numbered",
       restarts: this.starts++,
       clock: internet.clock,
       transmit: (socket, datagram) => internet.carry(this.links[socket & 0xff]!, datagram, this),

@@ -19,7 +19,7 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../../src/core/batch/layout.ts";
 import type { Plan } from "../../src/core/batch/plan.ts";
-import type { RouterLimits, SchedulerName } from "../../src/core/router/context.ts";
+import type { RouterLimits, SchedulerName, WireName } from "../../src/core/router/context.ts";
 import {
   type Local,
   type NetInput,
@@ -51,6 +51,7 @@ export interface SimNodeOptions {
   /** How often the node was started before: what it draws at random is other each time. */
   restarts?: number;
   scheduler?: SchedulerName;
+  wire?: WireName;
   limits?: Partial<RouterLimits>;
   transmit: (socket: number, datagram: Datagram) => void;
 }
@@ -105,6 +106,7 @@ export class SimNode {
         offloads: { checksum: true, tso: false, uso: false },
         limits,
         ...(options.scheduler === undefined ? {} : { scheduler: options.scheduler }),
+        ...(options.wire === undefined ? {} : { wire: options.wire }),
       },
       {
         send: (plan) => this.send(plan),

@@ -1,4 +1,5 @@
 import { Rng } from "../../src/core/base/rng.ts";
+import { WIRES } from "../../src/core/router/context.ts";
 import { ICMP_UNREACHABLE } from "../../src/core/wire/icmp.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP } from "../../src/core/wire/ipv4.ts";
 import { printDatagram } from "../../src/core/wire/print.ts";
@@ -30,7 +31,8 @@ export function randomRun(seed: number, seconds: number, trace?: (line: string) 
     queueBytes: 5_000 + rng.below(100_000),
     loss: rng.below(3) === 0 ? rng.unit() * 0.3 : 0,
   }));
-  const nodes = new TwoNodes(links, seed);
+  const wire = () => WIRES[Math.floor(rng.below(4) / 3)]!;
+  const nodes = new TwoNodes(links, seed, { wires: { a: wire(), b: wire() } });
   for (const node of [nodes.a, nodes.b]) if (rng.below(2) === 0) node.careForAll();
   if (trace !== undefined) {
     nodes.onDatagram = (sender, link, { bytes }) => {

@@ -1,6 +1,6 @@
 import { Rng } from "../../src/core/base/rng.ts";
 import type { Prefix } from "../../src/core/dispatch/rule-spec.ts";
-import type { SchedulerName } from "../../src/core/router/context.ts";
+import type { SchedulerName, WireName } from "../../src/core/router/context.ts";
 import { Clock } from "./clock.ts";
 import { Line, type LineOptions } from "./line.ts";
 import { Nat, type NatOptions } from "./nat.ts";
@@ -13,6 +13,7 @@ export interface LinkOptions extends LineOptions {
 
 export interface TwoNodesOptions {
   scheduler?: SchedulerName | undefined;
+  wires?: { a?: WireName; b?: WireName };
   /** They have nothing of each other in their configuration. */
   areStrangers?: boolean;
   /** By this part b's clock is the faster one. */
@@ -36,6 +37,7 @@ export class TwoNodes {
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
   private readonly scheduler: SchedulerName | undefined;
+  private readonly wires: { a?: WireName; b?: WireName };
   private readonly areStrangers: boolean;
   private readonly driftOfB: number;
   private restarts = 0;
@@ -43,11 +45,12 @@ export class TwoNodes {
   constructor(
     links: readonly LinkOptions[],
     seed = 1,
-    { scheduler, areStrangers = false, driftOfB = 0 }: TwoNodesOptions = {},
+    { scheduler, wires = {}, areStrangers = false, driftOfB = 0 }: TwoNodesOptions = {},
   ) {
     const rng = new Rng(seed);
     const { clock } = this;
     this.scheduler = scheduler;
+    this.wires = wires;
     this.areStrangers = areStrangers;
     this.driftOfB = driftOfB;
     this.lines = links.map((link) => ({ ab: new Line(clock, rng, link), ba: new Line(clock, rng, link) }));
@@ -93,9 +96,11 @@ export class TwoNodes {
     ]);
   }
 
-  private node(id: number, name: string, peer: () => SimNode, direction: "ab" | "ba"): SimNode {
+  private node(id: number, name: "a" | "b", peer: () => SimNode, direction: "ab" | "ba"): SimNode {
+    const wire = this.wires[name];
     return new SimNode({
       ...(this.scheduler === undefined ? {} : { scheduler: this.scheduler }),
+      ...(wire === undefined ? {} : { wire }),
       id,
       name,
       clock: this.clock,

@@ -49,7 +49,10 @@ export class Algorithm1 implements Scheduler {
     const nodes = paths.version.length;
     this.paths = paths;
     this.options = { ...ALGORITHM1_DEFAULTS, ...options };
-    this.byNode = new NodeWeights(paths, this.options.startTotal);
+    const { startTotal, weightMin, weightMax } = this.options;
+    this.byNode = new NodeWeights(paths, (used) =>
+      Math.min(Math.max(startTotal / used, weightMin), weightMax),
+    );
     this.fresh = new Int32Array(nodes);
     this.isFresh = new Uint8Array(nodes);
   }

@@ -43,7 +43,7 @@ export class EarliestArrival implements Scheduler {
 
   constructor(paths: Paths) {
     this.paths = paths;
-    this.byNode = new NodeWeights(paths, WEIGHT_TOTAL, new Cover(paths));
+    this.byNode = new NodeWeights(paths, (used) => WEIGHT_TOTAL / used, new Cover(paths));
     this.sentPackets = new Float64Array(paths.node.length);
     this.busy = new Int32Array(paths.version.length);
     this.isBusy = new Uint8Array(paths.version.length);

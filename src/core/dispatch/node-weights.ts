@@ -6,20 +6,21 @@ const NO_WEIGHTS = new Float64Array(0);
 
 /**
  * A weight for each path of each node, by its place in the node's list; 0 for those that are not eligible, or that a
- * cover leaves out. A path that becomes eligible starts with its even part of `startTotal`.
+ * cover leaves out. A path that becomes eligible starts with what `start` says, given how many
+ * are used.
  */
 export class NodeWeights {
   private readonly paths: Paths;
-  private readonly startTotal: number;
+  private readonly start: (used: number) => number;
   private readonly cover: Cover | undefined;
   private readonly byNode: Float64Array[];
   /** The version of the list that the weights are for. */
   private readonly version: Uint32Array;
 
-  constructor(paths: Paths, startTotal: number, cover?: Cover) {
+  constructor(paths: Paths, start: (used: number) => number, cover?: Cover) {
     const nodes = paths.version.length;
     this.paths = paths;
-    this.startTotal = startTotal;
+    this.start = start;
     this.cover = cover;
     this.byNode = new Array(nodes).fill(NO_WEIGHTS);
     this.version = new Uint32Array(nodes);
@@ -43,7 +44,7 @@ export class NodeWeights {
     for (let i = 0; i < count; i++) {
       const slot = paths.at(node, i);
       if (!isUsed(i)) paths.weight[slot] = 0;
-      else if (paths.weight[slot] === 0) paths.weight[slot] = this.startTotal / used;
+      else if (paths.weight[slot] === 0) paths.weight[slot] = this.start(used);
       weights[i] = paths.weight[slot]!;
     }
     this.byNode[node] = weights;

@@ -10,7 +10,7 @@ import { Availability } from "../tables/availability.ts";
 import { Nodes } from "../tables/nodes.ts";
 import { Paths } from "../tables/paths.ts";
 import { Sessions, TEMPLATE_MAX_BYTES } from "../tables/sessions.ts";
-import { TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
+import { CONTROL_BLOCK_BYTES, FLAG_SEQUENCED, TRAILER_BYTES, TrailerWriter } from "../wire/control-block.ts";
 import { Congestion } from "./congestion.ts";
 import { History, RUNS } from "./history.ts";
 import { type LinePolicy, Policies } from "./policies.ts";
@@ -57,6 +57,10 @@ export const ROUTER_LIMITS: RouterLimits = {
 export const SCHEDULERS = ["arrival", "paper"] as const;
 export type SchedulerName = (typeof SCHEDULERS)[number];
 
+/** What stands before the control block of what is sent: the path sequence word, or nothing, as in the paper. */
+export const WIRES = ["numbered", "paper"] as const;
+export type WireName = (typeof WIRES)[number];
+
 export interface RouterOptions {
   readonly node: NodeIdentity;
   /** Two random numbers. */
@@ -68,6 +72,7 @@ export interface RouterOptions {
   readonly scheduler?: SchedulerName;
   /** Of the paper's scheduler, what is not as in the paper. */
   readonly algorithm1?: Partial<Algorithm1Options>;
+  readonly wire?: WireName;
   readonly limits?: Partial<RouterLimits>;
 }
 
@@ -156,6 +161,9 @@ export class Context {
   readonly outbox = new Outbox(PLAN_WORDS);
   readonly writer: TunWriter;
   readonly trailer: TrailerWriter;
+  /** The flag of datagrams on paths that says that they are numbered, if they are; and what their trailers take. */
+  readonly sequenced: number;
+  readonly trailerBytes: number;
   locals: readonly Local[] = [];
   /** Where the next header of the plan to be sent may be built: a ring, so that headers stay for a while. */
   scratch: number;
@@ -199,6 +207,9 @@ export class Context {
     const { inScratch, templates: inEnd, outScratch } = this.layout;
     this.writer = new TunWriter(arena, inScratch, inEnd, PLAN_WORDS, options.offloads);
     this.trailer = new TrailerWriter(node.idHigh, node.idLow);
+    const isNumbered = options.wire !== "paper";
+    this.sequenced = isNumbered ? FLAG_SEQUENCED : 0;
+    this.trailerBytes = isNumbered ? TRAILER_BYTES : CONTROL_BLOCK_BYTES;
     this.scratch = outScratch;
     this.tunRingBytes = this.limits.sentBytes;
     this.congestion = new Congestion(this.paths, sessions);
@@ -236,7 +247,7 @@ export class Context {
 
   /** Makes room for `datagrams` datagrams with headers of up to `headerBytes` bytes. */
   reserve(datagrams: number, headerBytes: number): void {
-    const bytes = datagrams * (headerBytes + TRAILER_BYTES);
+    const bytes = datagrams * (headerBytes + this.trailerBytes);
     const { plan } = this.outbox;
     const isFull = this.scratch + bytes > this.layout.inScratch;
     if (isFull || plan.end + datagrams * 16 > plan.words.length) this.send();

@@ -3,12 +3,10 @@ import { NOBODY } from "../dispatch/outbox.ts";
 import { BodyWriter } from "../wire/body-writer.ts";
 import {
   ControlBlock,
-  FLAG_SEQUENCED,
   KIND_HEARTBEAT,
   KIND_PROBE,
   KIND_PROBE_ANSWER,
   PATH_NONE,
-  TRAILER_BYTES,
   writeTrailer,
 } from "../wire/control-block.ts";
 import { PROTOCOL_VERSION } from "../wire/control-body.ts";
@@ -124,11 +122,11 @@ export class ControlSender {
     let feedback = about;
     if (about !== NONE) paths.arrivals.feedbackDue[about] = 0;
     else if (kind !== KIND_PROBE_ANSWER) feedback = paths.pollFeedback(paths.nodeOf(path));
-    block.flags = kind | FLAG_SEQUENCED;
+    block.flags = kind | context.sequenced;
     block.path = paths.id[path]!;
     block.feedbackPath = feedback === NONE ? PATH_NONE : paths.peerId[feedback]!;
     block.delayUs = feedback === NONE ? 0 : paths.arrivals.delayUs[feedback]!;
-    block.sequence = paths.handleSent(path, 1, this.body.bytes + TRAILER_BYTES, nowUs / 1000);
+    block.sequence = paths.handleSent(path, 1, this.body.bytes + context.trailerBytes, nowUs / 1000);
   }
 
   private finish(

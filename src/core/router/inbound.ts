@@ -10,7 +10,6 @@ import {
   RECORD_WORDS,
 } from "../batch/layout.ts";
 import { ReorderBuffer } from "../reorder/buffer.ts";
-import { ARRIVAL_DUPLICATE } from "../tables/path-arrivals.ts";
 import {
   keyDestinationPort,
   keySourcePort,
@@ -273,7 +272,7 @@ export class Inbound {
       drops.count(DROP["unknown-path"], bytes);
       return false;
     }
-    if (!this.noteArrival(path, bytes)) {
+    if (!this.peering.noteArrival(path, block, bytes, this.nowUs)) {
       drops.count(DROP["duplicate-copy"], bytes);
       return true;
     }
@@ -288,18 +287,6 @@ export class Inbound {
     const ok = block.kind === KIND_DATA_COMPACT ? this.compact(node, at) : this.full(node, at);
     if (!ok) drops.count(DROP["no-session-for-compact-form"], bytes);
     return true;
-  }
-
-  /** Counts the datagram; false where it came before. */
-  private noteArrival(path: PathSlot, bytes: number): boolean {
-    const { block } = this;
-    const { arrivals } = this.context.paths;
-    if ((block.flags & FLAG_SEQUENCED) === 0) {
-      arrivals.handleUnnumbered(path, bytes);
-      return true;
-    }
-    this.peering.noteGap(path, block.sequence, this.nowUs);
-    return arrivals.handlePacket(path, block.sequence, bytes) !== ARRIVAL_DUPLICATE;
   }
 
   private compact(node: NodeSlot, at: number): boolean {

@@ -18,14 +18,7 @@ import { SMALL_BYTES } from "../dispatch/scheduler.ts";
 import { RULE_BY_PACKET } from "../tables/rules.ts";
 import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
 import { foldSum, sumBytes, transportChecksumHolds } from "../wire/checksum.ts";
-import {
-  FLAG_COPY,
-  FLAG_NO_CHECKSUM,
-  FLAG_SEQUENCED,
-  KIND_DATA_COMPACT,
-  KIND_DATA_FULL,
-  TRAILER_BYTES,
-} from "../wire/control-block.ts";
+import { FLAG_COPY, FLAG_NO_CHECKSUM, KIND_DATA_COMPACT, KIND_DATA_FULL } from "../wire/control-block.ts";
 import { ECN_CONGESTION, ECN_MASK, ECN_NOT_CAPABLE } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
 import { ICMP_ERROR_BYTES, writeTooBig, writeUnreachable } from "../wire/icmp-error.ts";
@@ -161,7 +154,7 @@ export class Outbound {
     let path = waitedFor;
     if (path === NONE || context.paths.nodeOf(path) !== node) {
       path = this.dispatch.next(node, session, flow, this.segments, carriedBytes, nowUs);
-      const leavingBytes = this.segments * (carriedBytes + TRAILER_BYTES);
+      const leavingBytes = this.segments * (carriedBytes + context.trailerBytes);
       if (path !== NONE && this.mustWait(path, session, carriedBytes, leavingBytes, nowUs)) {
         this.wait(at, bytes, node, session, path, leavingBytes, nowUs);
         return;
@@ -187,7 +180,7 @@ export class Outbound {
     sessions.handleSent(session, this.segments, flow.packetBytes, tcpFlags, nowMs);
     const { copyCount } = this.dispatch;
     if (copyCount <= 1) {
-      this.emit(at, node, session, path, FLAG_SEQUENCED, context.stamp(nowUs, this.segments), nowMs);
+      this.emit(at, node, session, path, context.sequenced, context.stamp(nowUs, this.segments), nowMs);
       return;
     }
     const timestamp = context.stamp(nowUs, this.segments);
@@ -197,7 +190,7 @@ export class Outbound {
         node,
         session,
         this.dispatch.copies[i]! as PathSlot,
-        FLAG_SEQUENCED | FLAG_COPY,
+        context.sequenced | FLAG_COPY,
         timestamp,
         nowMs,
       );
@@ -432,12 +425,13 @@ export class Outbound {
         ? flow.transportBytes
         : 0
       : flow.ipBytes + flow.transportBytes;
-    const overhead = headerBytes + TRAILER_BYTES;
+    const overhead = headerBytes + context.trailerBytes;
     const queueUs = paths.queues.queueUs(path, nowMs * 1000);
     const bytes = flow.payloadBytes + segments * overhead;
     const sequence = paths.handleSent(path, segments, bytes, nowMs);
     this.keeper.noteSent(path, bytes, timestamp, nowMs);
-    if ((flags & FLAG_COPY) === 0) {
+    // Nobody can ask for what has no number.
+    if ((flags & FLAG_COPY) === 0 && context.sequenced !== 0) {
       this.remember(
         path,
         session,
@@ -468,7 +462,7 @@ export class Outbound {
     const { context, flow, segments, segmentBytes } = this;
     const { history, paths, sessions } = context;
     const isWhole = segments === 1;
-    const headerStride = isWhole ? 0 : headerBytes + TRAILER_BYTES;
+    const headerStride = isWhole ? 0 : headerBytes + context.trailerBytes;
     for (let first = 0; first < segments; first += RUN_SEGMENTS_MAX) {
       const at = history.add(path);
       history.firstSequence[at] = sequence + first;

@@ -3,6 +3,7 @@ import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { RECORD_ADDRESS, RECORD_PORT } from "../batch/layout.ts";
 import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED } from "../tables/node-addresses.ts";
 import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED } from "../tables/nodes.ts";
+import { ARRIVAL_DUPLICATE } from "../tables/path-arrivals.ts";
 import { BodyReader } from "../wire/body-reader.ts";
 import {
   type ControlBlock,
@@ -165,10 +166,7 @@ export class Peering {
       drops.count(DROP["unknown-path"], bytes);
       return;
     }
-    if (block.flags & FLAG_SEQUENCED) {
-      this.noteGap(path, block.sequence, nowUs);
-      context.paths.arrivals.handlePacket(path, block.sequence, bytes);
-    }
+    this.noteArrival(path, block, bytes, nowUs);
     this.keeper.noteHeard(path, node, block, arrivedUs, nowUs, false);
     if (block.kind === KIND_PROBE || block.kind === KIND_HEARTBEAT) {
       context.policies.read(path, reader, block.kind === KIND_HEARTBEAT, nowUs);
@@ -250,10 +248,17 @@ export class Peering {
     return NONE;
   }
 
-  /** Asks for what is missing before the next number that comes in on a path. */
-  noteGap(path: PathSlot, sequence: number, nowUs: number): void {
-    const missing = this.context.paths.arrivals.missingBefore(path, sequence);
+  /** Counts a datagram of a path, and asks for what is missing before it; false where it came before. */
+  noteArrival(path: PathSlot, block: Readonly<ControlBlock>, bytes: number, nowUs: number): boolean {
+    const { arrivals } = this.context.paths;
+    if ((block.flags & FLAG_SEQUENCED) === 0) {
+      arrivals.handleUnnumbered(path, bytes);
+      return true;
+    }
+    const { sequence } = block;
+    const missing = arrivals.missingBefore(path, sequence);
     if (missing > 0) this.repair.noteGap(path, (sequence - missing) | 0, missing, nowUs);
+    return arrivals.handlePacket(path, sequence, bytes) !== ARRIVAL_DUPLICATE;
   }
 
   handleTick(nowUs: number): void {

@@ -14,6 +14,7 @@ import {
   SLOT_BYTES,
   SLOTS,
   TUN_READ_BYTES,
+  WIRES,
 } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Inbound, type NetInput } from "./inbound.ts";
@@ -65,6 +66,11 @@ export class Router {
   /** Where the messages of the n-th socket go. */
   slotsAt(index: number): number {
     return this.layout.slotsStart + index * SLOTS * SLOT_BYTES;
+  }
+
+  /** Whether what leaves by a path has a number, by which peers know what is lost. */
+  get isNumbered(): boolean {
+    return this.context.sequenced !== 0;
   }
 
   /** Where the TUN device is to be read into next. */
@@ -198,4 +204,4 @@ export class Router {
 }
 
 export type { LinePolicy, Local, NetInput, PeerSpec, RealState, RouterIo, RouterOptions };
-export { SCHEDULERS, SLOT_BYTES, SLOTS, TUN_READ_BYTES };
+export { SCHEDULERS, SLOT_BYTES, SLOTS, TUN_READ_BYTES, WIRES };

@@ -9,9 +9,13 @@ it("takes over what can change, and names what cannot", () => {
   const wanted = config(`port: 7001
 forward: true
 tun: { name: other, address: 10.78.0.1/24, mtu: 1400 }
+scheduler: paper
+algorithm1: { step: 5 }
+wire: paper
 offloads: { tso: false }
 `);
-  expect(needsRestart(running, wanted)).toEqual(["port", "tun.name", "offloads"]);
+  const fixed = ["port", "tun.name", "scheduler", "algorithm1", "wire", "offloads"];
+  expect(needsRestart(running, wanted)).toEqual(fixed);
   expect(withoutRestart(running, wanted)).toEqual({
     ...running,
     forward: true,

@@ -213,6 +213,12 @@ log: loud
     ["scheduler: paper\nalgorithm1: { weightMax: 5, weightMin: 7 }", "no weight is from 7 to 5"],
     ["scheduler: paper\nalgorithm1: { weightMin: 1001 }", "no weight is from 1001 to 1000"],
     ["scheduler: paper\nalgorithm1: { intervalMs: 0 }", "0 is no interval in ms"],
+    ["wire: 25", "25"],
+    [
+      "wire: paper\nrules: [{ priority: throughput, repair: on }]",
+      "needs the numbers that wire: paper leaves out",
+    ],
+    ["wire: paper\nrules: [{ mode: selected-paths, lossBelow: 0.1 }]", "needs the numbers that wire: paper"],
     ["rules: [{ priority: throughput, dscp: ef, reorder: on }]", "goes for whole sessions; take dscp out"],
     [
       "rules: [{ priority: throughput, sizeBelow: 300, repair: on }]",

@@ -139,6 +139,17 @@ describe("Algorithm 1", () => {
     expect(world.step([0, 9])).toEqual([120, 5]);
   });
 
+  it("starts within its bounds", () => {
+    for (const [options, start] of [
+      [{ weightMax: 500, startTotal: 2000 }, 500],
+      [{ weightMin: 10, startTotal: 2 }, 10],
+    ] as const) {
+      const world = new World(options);
+      world.add(2);
+      expect([...world.scheduler.weights(A)]).toEqual([start, start]);
+    }
+  });
+
   it("makes one step in every T, and one only after a pause", () => {
     const world = new World({ intervalMs: 50 });
     world.add(2);

@@ -10,7 +10,7 @@ const TOTAL = 600;
 function world(count: number) {
   const paths = pathTable();
   const slots = Array.from({ length: count }, (_, i) => addPath(paths, A, i));
-  const weights = new NodeWeights(paths, TOTAL);
+  const weights = new NodeWeights(paths, (used) => TOTAL / used);
   return { paths, slots, weights, of: (to = A) => [...weights.of(to)] };
 }
 

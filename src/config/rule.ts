@@ -6,6 +6,7 @@ import {
   parseChoice,
   parseDscp,
   parseFlag,
+  parseInterfacePattern,
   parseName,
   parseNumber,
   parsePortRange,
@@ -49,7 +50,7 @@ const ruleKeys = z.strictObject({
   withoutData: leaf(parseFlag).optional(),
   priority: leaf((value) => parseChoice(value, PRIORITIES)).optional(),
   mode: leaf((value) => parseChoice(value, MODES)).optional(),
-  interfaces: oneOrMore(parseName).optional(),
+  interfaces: oneOrMore(parseInterfacePattern).optional(),
   delayBelowMs: leaf((value) => parseNumber(value, 0, DELAY_MAX_MS)).optional(),
   lossBelow: leaf((value) => parseNumber(value, 0, 1)).optional(),
   strict: leaf(parseFlag).optional(),
@@ -99,6 +100,17 @@ export function ruleProblems(rule: Readonly<Record<string, unknown>>): RuleProbl
       message: `no size is from ${sizeFrom} on and below ${sizeBelow}; swap them`,
     });
   }
+  if (rule.port !== undefined && protocol !== undefined && ![protocol].flat().some(hasPorts)) {
+    problems.push({
+      key: "port",
+      message: "is about TCP and UDP; add one of them to protocol or take it out",
+    });
+  }
+  if (rule.repair === "on" && mode === "protected-path") {
+    const message =
+      "is not for copies: protected-path sends each packet several times anyway; take one of the two out";
+    problems.push({ key: "repair", message });
+  }
   if (withoutData === true && protocol !== undefined && ![protocol].flat().some(isTcp)) {
     problems.push({ key: "withoutData", message: "is about TCP; add tcp to protocol or take it out" });
   }
@@ -107,6 +119,12 @@ export function ruleProblems(rule: Readonly<Record<string, unknown>>): RuleProbl
 
 function isTcp(protocol: unknown): boolean {
   return protocol === 6 || (typeof protocol === "string" && protocol.toLowerCase() === "tcp");
+}
+
+function hasPorts(protocol: unknown): boolean {
+  return (
+    isTcp(protocol) || protocol === 17 || (typeof protocol === "string" && protocol.toLowerCase() === "udp")
+  );
 }
 
 function ruleOf(keys: RuleKeys): Omit<RuleSpec, "name"> & { name: string | undefined } {

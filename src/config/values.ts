@@ -151,10 +151,18 @@ const DSCP_NUMBERS: Readonly<Record<string, number>> = {
   ),
 };
 
+/** Of a device, which the kernel lets have no "/" and no ":" in its name. */
+const INTERFACE_PATTERN = /^[!-.0-9;-~]{1,15}$/;
+
+export function parseInterfacePattern(value: unknown): string {
+  if (typeof value === "string" && INTERFACE_PATTERN.test(value)) return value;
+  throw new Wrong(`${shown(value)} is no interface; write a name or a pattern like "wwan*"`);
+}
+
 export function parseInterfaceSelector(value: unknown): InterfaceSelector {
   if (typeof value === "string") {
     if (isIP(value) !== 0 && !value.includes("%")) return { address: parseAddress(value) };
-    if (/^[!-.0-9;-~]{1,15}$/.test(value)) return { pattern: value };
+    if (INTERFACE_PATTERN.test(value)) return { pattern: value };
   }
   throw new Wrong(
     `${shown(value)} is no interface; write a name, a pattern like "wwan*" or an address of this host`,

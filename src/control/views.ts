@@ -1,6 +1,8 @@
 import type { SessionSlot } from "../core/base/ids.ts";
 import { NONE } from "../core/base/ids.ts";
+import type { ReorderCounters } from "../core/reorder/buffer.ts";
 import { PATH_STATE_NAMES } from "../core/router/path-states.ts";
+import type { RepairCounters } from "../core/router/repair.ts";
 import type { Router } from "../core/router/router.ts";
 import type { AddressReport } from "../core/tables/node-addresses.ts";
 import { type PathReport, pathReports } from "../core/tables/path-report.ts";
@@ -27,6 +29,8 @@ export interface PathView extends Omit<PathReport, "slot" | "node" | "state" | "
 
 export interface SessionView extends Omit<SessionReport, "slot" | "node"> {
   peer: string;
+  /** The TCP sequence number that is expected of the peer next, where it is put in order. */
+  nextSequence: number | undefined;
   /** The rule that all of its packets follow, if one does. */
   rule: string | undefined;
 }
@@ -67,12 +71,16 @@ export interface StatusView {
   peers: { total: number; up: number };
   paths: { total: number; ready: number };
   sessions: number;
-  /** Calls and messages at the TUN device and the sockets; a message may hold several packets. */
-  traffic: Record<"tunReceived" | "tunSent" | "netReceived" | "netSent", { calls: number; messages: number }>;
+  /**
+   * Calls and messages at the TUN device and the sockets, and messages that the kernel did not take; a message may hold
+   * several packets.
+   */
+  traffic: Record<"tunReceived" | "netReceived", { calls: number; messages: number }> &
+    Record<"tunSent" | "netSent", { calls: number; messages: number; refused: number }>;
   drops: { reason: string; packets: number; bytes: number }[];
-  reordering: Record<string, number>;
-  /** What was asked for and sent again (core/router/repair.ts). */
-  repair: Record<string, number>;
+  reordering: ReorderCounters;
+  /** Also how often a sender was told to send less. */
+  repair: RepairCounters & { signalled: number };
   rules: RuleView[];
   quotas: QuotaView[];
 }
@@ -132,7 +140,8 @@ export function sessionsView(
     total++;
     if (shown.length === limit) continue;
     const { slot: _slot, node: _node, ...report } = sessionReport(sessions, slot, nowMs);
-    shown.push({ peer: name, ...report, rule: rules.names[sessions.rule[slot]!] });
+    const nextSequence = router.nextSequence(slot as SessionSlot);
+    shown.push({ peer: name, ...report, nextSequence, rule: rules.names[sessions.rule[slot]!] });
   }
   return { total, sessions: shown };
 }

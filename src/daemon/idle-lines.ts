@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { InterfaceSelector } from "../config/values.ts";
+import { matchesPattern } from "../core/base/pattern.ts";
 import { formatAddress } from "../io/address.ts";
-import { type HostAddress, matches } from "./interfaces.ts";
+import type { HostAddress } from "./interfaces.ts";
 import { parseDeviceBytes } from "./quotas.ts";
 
 /** A line that is named in the configuration, and why it is not used. */
@@ -27,7 +28,7 @@ export function idleLines(
       return isUsed ? [] : [{ name, why: "no such address" }];
     }
     const { pattern } = selector;
-    const meant = devices.filter((device) => device !== LOOPBACK && matches(pattern, device));
+    const meant = devices.filter((device) => device !== LOOPBACK && matchesPattern(pattern, device));
     if (meant.length === 0) return [{ name: pattern, why: "no such interface" }];
     return meant
       .filter((name) => !used.some(({ device }) => device === name))

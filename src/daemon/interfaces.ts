@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { InterfaceSelector } from "../config/values.ts";
+import { matchesPattern } from "../core/base/pattern.ts";
 import { familyOf, parseAddress } from "../io/address.ts";
 import { defaultRouteDevices } from "../io/network-tables.ts";
 import { deviceLink } from "./device.ts";
@@ -122,16 +123,7 @@ export function selectorOf(
 ): number {
   const byAddress = selectors.findIndex((one) => one.address !== undefined && isSame(one.address, address));
   if (byAddress >= 0) return byAddress;
-  return selectors.findIndex((one) => one.address === undefined && matches(one.pattern, device));
-}
-
-/** Whether a name is meant by one in which `*` and `?` stand for others. */
-export function matches(pattern: string, name: string): boolean {
-  const source = pattern
-    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${source}$`).test(name);
+  return selectors.findIndex((one) => one.address === undefined && matchesPattern(one.pattern, device));
 }
 
 function isSame(one: Int32Array, other: Int32Array): boolean {

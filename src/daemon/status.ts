@@ -47,9 +47,9 @@ export function statusView(sources: StatusSources): StatusView {
     sessions: router.sessions.slab.size,
     traffic: {
       tunReceived: counted(tun.received),
-      tunSent: counted(tun.sent),
+      tunSent: { ...counted(tun.sent), refused: tun.sent.refused },
       netReceived: counted(...all.map(({ counters }) => counters)),
-      netSent: counted(udp.counters),
+      netSent: { ...counted(udp.counters), refused: udp.counters.refused },
     },
     drops: router.drops.snapshot(),
     reordering: { ...router.reordering },

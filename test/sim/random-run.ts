@@ -1,5 +1,9 @@
 import { Rng } from "../../src/core/base/rng.ts";
+import type { RuleSpec } from "../../src/core/dispatch/rule-spec.ts";
 import { WIRES } from "../../src/core/router/context.ts";
+import { NORMAL } from "../../src/core/router/policies.ts";
+import { type PathReport, pathReports } from "../../src/core/tables/path-report.ts";
+import { POLICY_BACKUP, POLICY_METERED } from "../../src/core/wire/control-body.ts";
 import { ICMP_UNREACHABLE } from "../../src/core/wire/icmp.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP } from "../../src/core/wire/ipv4.ts";
 import { printDatagram } from "../../src/core/wire/print.ts";
@@ -19,10 +23,36 @@ const FLOWS = 6;
 const PAYLOAD_BYTES = 200;
 
 /**
- * A run that its seed decides: up to four links of any quality, some of which are cut and come back, and flows of UDP
- * and TCP packets in both directions. Whatever happens, no packet may change, come twice, or come to another flow, TCP
- * may not be handed on out of order where nothing was given up, and every counter must add up.
+ * A run that its seed decides: up to four links of any quality and policy, some of which are cut and come back, any rules,
+ * and flows of UDP and TCP packets in both directions. Whatever happens, no packet may change, come twice, or come to
+ * another flow, nothing may wait for ever, and what counts datagrams must add up.
  */
+const POLICIES = [0, 0, 0, POLICY_BACKUP, POLICY_METERED];
+const ROUTES: readonly RuleSpec["route"][] = [
+  "throughput",
+  "responsiveness",
+  { mode: "selected-paths", interfaces: ["l0", "l1"] },
+  { mode: "selected-paths", interfaces: ["l0"], strict: true },
+  { mode: "selected-paths", delayBelowMs: 30, lossBelow: 0.1 },
+  { mode: "single-path", path: "l1" },
+  { mode: "protected-path", copies: 2 },
+];
+const CARE = ["off", "on", "auto"] as const;
+
+/** For some of the flows each, the first half of which is known by the ports from 20 000 on. */
+function randomRules(rng: Rng): RuleSpec[] {
+  return Array.from({ length: rng.below(4) }, (_, i) => {
+    const from = 20_000 + rng.below(2 * FLOWS);
+    return {
+      name: `rule-${i}`,
+      ports: [{ from, to: from + rng.below(2 * FLOWS) }],
+      route: ROUTES[rng.below(ROUTES.length)]!,
+      reorder: CARE[rng.below(CARE.length)]!,
+      repair: CARE[rng.below(CARE.length)]!,
+    };
+  });
+}
+
 export function randomRun(seed: number, seconds: number, trace?: (line: string) => void): RunReport {
   const rng = new Rng(seed);
   const links = Array.from({ length: 1 + rng.below(4) }, () => ({
@@ -33,7 +63,8 @@ export function randomRun(seed: number, seconds: number, trace?: (line: string) 
   }));
   const wire = () => WIRES[Math.floor(rng.below(4) / 3)]!;
   const nodes = new TwoNodes(links, seed, { wires: { a: wire(), b: wire() } });
-  for (const node of [nodes.a, nodes.b]) if (rng.below(2) === 0) node.careForAll();
+  for (const node of [nodes.a, nodes.b]) node.router.setRules(randomRules(rng));
+  nodes.setPolicies(links.map(() => ({ ...NORMAL, bits: POLICIES[rng.below(POLICIES.length)]! })));
   if (trace !== undefined) {
     nodes.onDatagram = (sender, link, { bytes }) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -163,13 +194,25 @@ function checkCounters(nodes: TwoNodes, report: RunReport): void {
     const known = node.router.sessions.slab.size;
     if (known > 2 * FLOWS) report.problems.push(`${node.name}: ${known} sessions for ${2 * FLOWS} flows`);
     if (sessions.evicted > 0) report.problems.push(`${node.name}: sessions were given up`);
+    if (node.router.nextDeadlineUs() < node.nowUs)
+      report.problems.push(`${node.name}: something waits for ever`);
   }
-  // What b's paths received is what a's sent, less what the lines lost and what is no path any more.
-  const arrived = nodes.lines.reduce((sum, { ab }) => sum + ab.sent - ab.lost - ab.overflowed, 0);
-  const { paths } = nodes.b.router;
-  let received = 0;
-  for (let slot = 0; slot < paths.slab.top; slot++) {
-    if (paths.slab.has(slot)) received += paths.arrivals.packets[slot]! + paths.arrivals.duplicates[slot]!;
-  }
-  if (received > arrived) report.problems.push(`b counted ${received} packets of ${arrived} that arrived`);
+  // What b's paths received is what a's sent, less what the lines lost and what was not for a path yet.
+  const lost = nodes.lines.reduce((sum, { ab }) => sum + ab.lost + ab.overflowed, 0);
+  const carried = nodes.lines.reduce((sum, { ab }) => sum + ab.sent, 0);
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const received = sum(
+    pathReports(nodes.b.router.paths).map(({ receivedPackets, duplicates }) => receivedPackets + duplicates),
+  );
+  // Between a socket and an address on another link there is no line.
+  const isOnLink = ({ device, remote }: PathReport) => remote === `10.${device.slice(1)}.0.2`;
+  const sent = sum(
+    pathReports(nodes.a.router.paths)
+      .filter(isOnLink)
+      .map(({ sentPackets }) => sentPackets),
+  );
+  const dropped = sum(nodes.b.router.drops.snapshot().map(({ packets }) => packets));
+  if (received > carried - lost) report.problems.push(`b counted ${received} packets of ${carried - lost}`);
+  if (received + dropped < sent - lost)
+    report.problems.push(`b counted ${received} and dropped ${dropped} packets of ${sent - lost}`);
 }

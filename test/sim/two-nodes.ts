@@ -1,6 +1,7 @@
 import { Rng } from "../../src/core/base/rng.ts";
 import type { Prefix } from "../../src/core/dispatch/rule-spec.ts";
-import type { SchedulerName, WireName } from "../../src/core/router/context.ts";
+import type { Local, SchedulerName, WireName } from "../../src/core/router/context.ts";
+import type { LinePolicy } from "../../src/core/router/policies.ts";
 import { Clock } from "./clock.ts";
 import { Line, type LineOptions } from "./line.ts";
 import { Nat, type NatOptions } from "./nat.ts";
@@ -73,18 +74,25 @@ export class TwoNodes {
     this.join(this.b, 2, 1);
   }
 
+  /** How a's lines are to be used, one for each link. */
+  setPolicies(policies: readonly LinePolicy[]): void {
+    this.a.setLocals(this.locals(1).map((local, i) => ({ ...local, policy: policies[i]! })));
+  }
+
+  private locals(own: number): Local[] {
+    return this.lines.map((_, i) => ({
+      socket: i,
+      device: `l${i}`,
+      address: ipv4(10, i, 0, own),
+      port: 7000,
+      mtu: 1500,
+    }));
+  }
+
   /** Gives a node its addresses and its peer. */
   private join(node: SimNode, own: number, other: number): void {
     const isHidden = other === 1 && this.nats.some((nat) => nat !== undefined);
-    node.setLocals(
-      this.lines.map((_, i) => ({
-        socket: i,
-        device: `l${i}`,
-        address: ipv4(10, i, 0, own),
-        port: 7000,
-        mtu: 1500,
-      })),
-    );
+    node.setLocals(this.locals(own));
     if (this.areStrangers) return;
     node.setPeers([
       {

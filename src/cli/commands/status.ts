@@ -13,7 +13,7 @@ export const status: CommandModule<object, ReportArguments> = {
 };
 
 export function statusText(view: StatusView): string {
-  const { config, tun, peers, paths, traffic, drops, rules } = view;
+  const { config, tun, peers, paths, traffic, drops, rules, repair, reordering } = view;
   return list([
     ["node", `${view.name} (${view.node})`],
     ["running", `for ${duration(view.uptimeMs)}, process ${view.pid}, version ${view.version}`],
@@ -33,6 +33,14 @@ export function statusText(view: StatusView): string {
     ["to host", messages(traffic.tunSent)],
     ["from net", messages(traffic.netReceived)],
     ["to net", messages(traffic.netSent)],
+    [
+      "repair",
+      `${repair.repaired} packets sent again, ${repair.rescued} from lines that failed, ${repair.late + repair.givenUp} given up, ${repair.missed} asked for here`,
+    ],
+    [
+      "order",
+      `${reordering.held} packets held, gaps given up: ${reordering.byEvidence + reordering.byTime}, ${reordering.byFullness} times full`,
+    ],
     ...rules.map(
       (rule) => ["rule", `${rule.name}: ${rule.packets} packets, ${byteCount(rule.bytes)}`] as const,
     ),
@@ -49,8 +57,9 @@ export function statusText(view: StatusView): string {
   ]);
 }
 
-function messages({ calls, messages: count }: { calls: number; messages: number }): string {
-  return `${count} messages in ${calls} calls`;
+function messages(traffic: { calls: number; messages: number; refused?: number }): string {
+  const { calls, messages: count, refused = 0 } = traffic;
+  return `${count} messages in ${calls} calls${refused === 0 ? "" : `, and ${refused} that the kernel refused`}`;
 }
 
 /** By the clock of whoever reads it. */

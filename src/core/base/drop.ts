@@ -6,28 +6,22 @@ export const DROP_REASONS = [
   // What the host gave us.
   "malformed-packet",
   "not-routed",
-  "ttl-expired",
   "too-big",
   "session-table-full",
   "no-usable-path",
   "rate-limit",
   "queue-full",
-  "refused-by-kernel",
   // What came in from the network.
   "malformed-datagram",
   "unknown-kind",
-  "not-sealed",
   "not-authentic",
-  "replayed-datagram",
   "own-node-id",
   "unknown-node",
   "node-id-clash",
   "unknown-path",
   "no-session-for-compact-form",
   "source-not-of-peer",
-  "forwarding-not-allowed",
   "duplicate-copy",
-  "refused-by-device",
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

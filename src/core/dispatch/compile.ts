@@ -3,6 +3,7 @@ import {
   FOR_ALL,
   FOR_NONE,
   FOR_TCP,
+  NO_PORT,
   type RuleAction,
   type RuleRow,
   Rules,
@@ -15,16 +16,19 @@ import { type PortRange, PROTOCOL_NUMBERS, type Prefix, type RuleSpec } from "./
 /** Rows that all rules together may have: a packet is compared with one after the other. */
 export const RULE_ROWS_MAX = 1024;
 
+/** Index of the mode of packets without a rule: all paths. */
+export const MODE_WITHOUT_RULE = 0;
+
 export interface CompiledRules {
   readonly rules: Rules;
-  /** What the rules' `mode` numbers mean. The first is that of packets without a rule: all paths. */
+  /** What the rules' `mode` numbers mean. */
   readonly modes: readonly ModeSpec[];
 }
 
 const ALL_PATHS: ModeSpec = { mode: "all-paths" };
 const LOWEST_DELAY: ModeSpec = { mode: "single-path" };
 const ANY_PREFIX: Prefix = { family: 6, address: new Int32Array(4), bits: 0 };
-const ANY_PORT: PortRange = { from: 0, to: 0xffff };
+const ANY_PORT: PortRange = { from: NO_PORT, to: 0xffff };
 const WHOSE = { off: FOR_NONE, on: FOR_ALL, auto: FOR_TCP };
 /** An IPv4 address stands behind so many bits that all of them share. */
 const MAPPED_BITS = 96;

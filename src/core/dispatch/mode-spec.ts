@@ -9,7 +9,7 @@ export interface AllPathsSpec {
  */
 export interface SelectedPathsSpec {
   readonly mode: "selected-paths";
-  /** Names of local interfaces. Naming one overrides that it is kept as a backup. */
+  /** Names of local interfaces, or patterns. Naming one overrides that it is kept as a backup. */
   readonly interfaces?: readonly string[];
   /** One way. A path whose delay is not known counts as fast enough. */
   readonly delayBelowMs?: number;
@@ -21,7 +21,7 @@ export interface SelectedPathsSpec {
 /** All packets go over one path: the one named, while it works, or the one with the lowest delay. */
 export interface SinglePathSpec {
   readonly mode: "single-path";
-  /** The name of a path, or of the interface of one. */
+  /** The name of a path, or of the interface of one, or a pattern of such. */
   readonly path?: string;
   /** Another path takes over when its delay is lower by so much … */
   readonly marginMs?: number;

@@ -1,5 +1,6 @@
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
-import { NODE_PATHS_MAX, type Paths, USE_NO } from "../tables/paths.ts";
+import { matchesPattern } from "../base/pattern.ts";
+import { NODE_PATHS_MAX, type Paths, USE_NO, USE_SUSPECT } from "../tables/paths.ts";
 import type { ModeSpec, SelectedPathsSpec, SinglePathSpec } from "./mode-spec.ts";
 import { Runs } from "./runs.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -81,6 +82,18 @@ export class Modes {
     return choice;
   }
 
+  /**
+   * Whether a packet of a mode may take the path at that place of the node's list, if not the one it was given: one that
+   * the mode is about or, unless that is strict, any while all of those are in doubt.
+   */
+  allows(node: NodeSlot, mode: number, place: number): boolean {
+    const choice = this.choice(node, mode);
+    const { spec } = choice;
+    if (this.isChosen(choice, place)) return true;
+    if (spec.mode === "selected-paths" && spec.strict) return false;
+    return this.paths.isEligible(this.paths.at(node, place)) && !this.hasSure(choice);
+  }
+
   /** After the scheduler's tick, so that its new weights are seen. */
   handleTick(nowMs: number): void {
     this.nowMs = nowMs;
@@ -141,7 +154,7 @@ export class Modes {
     const { paths } = this;
     if (spec.interfaces === undefined) {
       if (!paths.isEligible(slot)) return false;
-    } else if (paths.useOf(slot) === USE_NO || !spec.interfaces.includes(paths.devices[slot]!)) {
+    } else if (paths.useOf(slot) === USE_NO || !this.isOn(slot, spec.interfaces)) {
       return false;
     }
     if (spec.lossBelow !== undefined && paths.delivery.loss[slot]! >= spec.lossBelow * slack) return false;
@@ -172,6 +185,20 @@ export class Modes {
     choice.betterSinceMs = Number.POSITIVE_INFINITY;
   }
 
+  private isChosen({ node, spec, weights }: PathChoice, place: number): boolean {
+    const path = this.paths.at(node, place);
+    if (spec.mode === "selected-paths") return weights[place]! > 0;
+    const isBound = spec.mode === "single-path" && spec.path !== undefined;
+    return isBound ? this.isNamed(path, spec.path) : this.paths.isEligible(path);
+  }
+
+  private hasSure(choice: PathChoice): boolean {
+    const { paths } = this;
+    for (let i = 0; i < paths.count(choice.node); i++)
+      if (this.isChosen(choice, i) && paths.useOf(paths.at(choice.node, i)) > USE_SUSPECT) return true;
+    return false;
+  }
+
   private hasNamed(node: NodeSlot, name: string): boolean {
     for (let i = 0; i < this.paths.count(node); i++)
       if (this.isNamed(this.paths.at(node, i), name)) return true;
@@ -180,7 +207,16 @@ export class Modes {
 
   private isNamed(slot: PathSlot, name: string): boolean {
     const { names, devices } = this.paths;
-    return this.paths.useOf(slot) !== USE_NO && (names[slot] === name || devices[slot] === name);
+    return (
+      this.paths.useOf(slot) !== USE_NO && (names[slot] === name || matchesPattern(name, devices[slot]!))
+    );
+  }
+
+  /** Whether the path leaves by one of these interfaces. */
+  private isOn(slot: PathSlot, interfaces: readonly string[]): boolean {
+    for (let i = 0; i < interfaces.length; i++)
+      if (matchesPattern(interfaces[i]!, this.paths.devices[slot]!)) return true;
+    return false;
   }
 
   /**

@@ -150,6 +150,11 @@ export class ReorderBuffer {
     this.patientBlock[session] = NONE;
   }
 
+  /** The number that is expected next in a session, as uint32; undefined where none is known. */
+  expectedOf(session: number): number | undefined {
+    return this.numbering[session] === 0 ? undefined : this.expected[session]! >>> 0;
+  }
+
   /** The number that the session's next packet must have; what it still holds is handed on first. */
   resync(session: number, number: number): void {
     if (this.count[session]! > 0) this.releaseAll(session);

@@ -1,14 +1,23 @@
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
-import { compileRules } from "../dispatch/compile.ts";
+import { compileRules, MODE_WITHOUT_RULE } from "../dispatch/compile.ts";
 import { CHOICE_COPIES, CHOICE_SINGLE, CHOICE_SPREAD, Modes, type PathChoice } from "../dispatch/modes.ts";
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
 import type { Scheduler } from "../dispatch/scheduler.ts";
 import { NODE_PATHS_MAX } from "../tables/paths.ts";
-import { FOR_ALL, FOR_TCP, NO_RULE, NOT_MATCHED, RULE_BY_PACKET, type Rules } from "../tables/rules.ts";
+import {
+  FOR_ALL,
+  FOR_NONE,
+  FOR_TCP,
+  NO_PORT,
+  NO_RULE,
+  NOT_MATCHED,
+  RULE_BY_PACKET,
+  type Rules,
+} from "../tables/rules.ts";
 import { KEY_DESTINATION, keyDestinationPort, keySourcePort } from "../tables/session-key.ts";
 import { SESSION_OPENED_BY_PEER } from "../tables/sessions.ts";
 import type { Flow } from "../wire/flow.ts";
-import { PROTOCOL_TCP } from "../wire/ipv4.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -19,6 +28,8 @@ export class Dispatch {
   /** Paths that the packet asked for last is to be copied to, beginning with the one that was answered. */
   copies: Int32Array = new Int32Array(0);
   copyCount = 0;
+  /** Index of the mode of the packet that was dispatched last. */
+  mode = MODE_WITHOUT_RULE;
   /** Whether no path was answered last because of limits. */
   isOverLimit = false;
   /** Whether the path that was answered last is the scheduler's choice, for which the packet may wait. */
@@ -42,6 +53,7 @@ export class Dispatch {
     this.rules = rules;
     this.modes = new Modes(this.context.paths, this.scheduler, modes);
     this.context.sessions.forgetRules();
+    this.context.history.forgetModes();
   }
 
   get table(): Rules {
@@ -74,6 +86,33 @@ export class Dispatch {
     return path === NONE || !limits.inUse ? path : this.withinLimits(choice, path, nowUs);
   }
 
+  /** A packet takes the path that it was given before. */
+  keep(session: SessionSlot, flow: Flow, packetBytes: number): void {
+    this.copyCount = 0;
+    this.mode = this.modeOf(this.ruleOf(session, flow, packetBytes));
+  }
+
+  /** Of the paths that the packet dispatched last may take, the one with room for the largest packets. */
+  roomiest(node: NodeSlot): PathSlot | None {
+    const { paths } = this.context;
+    let best: PathSlot | None = NONE;
+    for (let place = 0; place < paths.count(node); place++) {
+      if (!this.modes.allows(node, this.mode, place)) continue;
+      const path = paths.at(node, place);
+      if (best === NONE || paths.roomBytes[path]! > paths.roomBytes[best]!) best = path;
+    }
+    return best;
+  }
+
+  /** Whether a packet that had its path by a mode may take this one as well. */
+  allows(node: NodeSlot, mode: number, place: number): boolean {
+    return this.modes.allows(node, mode, place);
+  }
+
+  private modeOf(rule: number): number {
+    return rule >= 0 ? this.rules.mode[rule]! : MODE_WITHOUT_RULE;
+  }
+
   private choiceOf(
     node: NodeSlot,
     session: SessionSlot,
@@ -83,7 +122,8 @@ export class Dispatch {
   ): PathChoice {
     const rule = this.ruleOf(session, flow, packetBytes);
     if (rule >= 0) this.rules.count(rule, packets, flow.packetBytes);
-    return this.modes.choice(node, rule >= 0 ? this.rules.mode[rule]! : 0);
+    this.mode = this.modeOf(rule);
+    return this.modes.choice(node, this.mode);
   }
 
   private pathOf(choice: PathChoice, packets: number, bytes: number, nowUs: number): PathSlot | None {
@@ -137,21 +177,29 @@ export class Dispatch {
 
   /** Whether what the peer sends in a session is to be put in order. */
   ordersReceived(session: SessionSlot): boolean {
-    return this.isFor(session, this.rules.reorder);
+    return this.isFor(session, this.whose(session, this.rules.reorder));
   }
 
   /** Whether what we send in a session is sent again when it is lost. */
   repairsSent(session: SessionSlot): boolean {
-    return this.isFor(session, this.rules.repair);
+    return this.isFor(session, this.whose(session, this.rules.repair));
   }
 
-  private isFor(session: SessionSlot, whose: Uint8Array): boolean {
-    const { sessions } = this.context;
-    const known = sessions.rule[session]!;
+  /** Whether what we send in a session is sent again when it was under way on a path that has failed. */
+  rescuesSent(session: SessionSlot): boolean {
+    return this.whose(session, this.rules.repair) !== FOR_NONE;
+  }
+
+  private isFor(session: SessionSlot, whose: number): boolean {
+    return whose === FOR_TCP ? this.context.sessions.protocol(session) === PROTOCOL_TCP : whose === FOR_ALL;
+  }
+
+  /** One of FOR_*: what the session's rule says, of those that `byRule` has. */
+  private whose(session: SessionSlot, byRule: Uint8Array): number {
+    const known = this.context.sessions.rule[session]!;
     const matched = known === NOT_MATCHED ? this.match(session) : known;
     const rule = matched > RULE_BY_PACKET ? matched : this.matchWhole(session, matched);
-    const those = rule === NO_RULE ? FOR_TCP : whose[rule]!;
-    return those === FOR_TCP ? sessions.protocol(session) === PROTOCOL_TCP : those === FOR_ALL;
+    return rule === NO_RULE ? FOR_TCP : byRule[rule]!;
   }
 
   private matchWhole(session: SessionSlot, matched: number): number {
@@ -193,9 +241,11 @@ export class Dispatch {
     return matched;
   }
 
-  /** The port that the side which opened the session asked for. */
+  /** The port that the side which opened the session asked for; an echo's ID is none. */
   private servicePort(session: SessionSlot): number {
     const { sessions } = this.context;
+    const protocol = sessions.protocol(session);
+    if (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP) return NO_PORT;
     const at = sessions.keyAt(session);
     const byPeer = (sessions.flags[session]! & SESSION_OPENED_BY_PEER) !== 0;
     return byPeer ? keySourcePort(sessions.keys, at) : keyDestinationPort(sessions.keys, at);

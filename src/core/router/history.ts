@@ -26,6 +26,8 @@ export class History {
   readonly path: Int32Array;
   readonly firstSequence: Int32Array;
   readonly segments: Int32Array;
+  /** Index of the mode that its path was chosen by. */
+  readonly mode: Uint16Array;
   readonly session: Int32Array;
   readonly sessionId: Int32Array;
   readonly flags: Uint8Array;
@@ -53,6 +55,8 @@ export class History {
   private readonly againHigh: Int32Array;
   private readonly before: Float64Array;
   private readonly lastOf: Float64Array;
+  /** Runs up to this one are not remembered any more. */
+  private forgotten = NONE as number;
   private steps = 0;
   /** Where the last search ended: what lies before it need not be looked for behind it. */
   private searchedPath: PathSlot | None = NONE;
@@ -65,6 +69,7 @@ export class History {
     this.path = new Int32Array(runs);
     this.firstSequence = new Int32Array(runs);
     this.segments = new Int32Array(runs);
+    this.mode = new Uint16Array(runs);
     this.session = new Int32Array(runs);
     this.sessionId = new Int32Array(runs);
     this.flags = new Uint8Array(runs);
@@ -99,6 +104,11 @@ export class History {
     return at;
   }
 
+  /** The modes are others from now on. */
+  forgetModes(): void {
+    this.forgotten = this.count - 1;
+  }
+
   /** The path is another one from now on. */
   forgetPath(path: PathSlot): void {
     this.lastOf[path] = NONE;
@@ -121,7 +131,7 @@ export class History {
 
   /** Whether a run is still remembered. */
   has(run: Run): boolean {
-    return run > this.count - this.runs;
+    return run > Math.max(this.count - this.runs, this.forgotten);
   }
 
   /** Another request begins: what the searches for it cost together is bounded. */

@@ -121,6 +121,13 @@ export class Inbound {
     this.udpAt = context.layout.templates - UDP_BYTES;
   }
 
+  nextSequence(session: SessionSlot): number | undefined {
+    const { sessions } = this.context;
+    const isThis = this.generations[session] === sessions.slab.generation[session];
+    const number = isThis ? this.reorder.expectedOf(session) : undefined;
+    return sessions.protocol(session) === PROTOCOL_TCP ? number : undefined;
+  }
+
   /** Handles all that has been received, in the order in which it was sent as far as that is at hand. */
   handle(inputs: readonly NetInput[], nowUs: number): void {
     this.nowUs = nowUs;
@@ -333,7 +340,8 @@ export class Inbound {
       return true;
     }
     setReceivedKey(this.key, 0, flow, node);
-    const session = sessions.learn(this.key, 0, block.session, this.nowUs / 1000);
+    const isFromOpener = flow.isFromOpener(view);
+    const session = sessions.learn(this.key, 0, block.session, this.nowUs / 1000, isFromOpener);
     if (session === NONE) {
       drops.count(DROP["session-table-full"], bytes);
       return true;

@@ -95,13 +95,13 @@ export class Outbound {
   private leave(nowUs: number): void {
     const { context, waiting } = this;
     const { paths, drops } = context;
-    // What waited for a path that is of no use any more may come to wait for another one, in its turn.
+    // What waited for a path that is not what it was may come to wait for another one, in its turn.
     let left = waiting.size;
     for (let i = waiting.pathCount - 1; i >= 0; i--) {
       const path = waiting.pathAt(i);
-      const isThere = paths.slab.has(path) && paths.isEligible(path);
+      const isAsGood = waiting.isAsGood(path);
       while (waiting.isWaitedFor(path) && left > 0) {
-        if (isThere && waiting.leavesUs(path) > nowUs) break;
+        if (isAsGood && waiting.leavesUs(path) > nowUs) break;
         left--;
         waiting.take(path);
         paths.gates.handleWaited(path, nowUs);
@@ -111,7 +111,7 @@ export class Outbound {
           continue;
         }
         this.mark = mark;
-        this.handlePacket(at, length, nowUs, isThere ? path : NONE);
+        this.handlePacket(at, length, nowUs, isAsGood ? path : NONE);
       }
     }
   }
@@ -143,7 +143,7 @@ export class Outbound {
       else setSentKey(this.key, 0, flow, node);
     }
     if (session === NONE) {
-      session = sessions.open(this.key, 0, nowMs);
+      session = sessions.open(this.key, 0, nowMs, !flow.isFromOpener(view));
       if (session === NONE) {
         drops.count(DROP["session-table-full"], packetBytes);
         return;
@@ -160,7 +160,7 @@ export class Outbound {
         return;
       }
     } else {
-      this.dispatch.copyCount = 0;
+      this.dispatch.keep(session, flow, carriedBytes);
       if (this.waiting.isToSignal[session] === 1 && this.signal(session)) return;
     }
     if (path === NONE) {
@@ -289,7 +289,7 @@ export class Outbound {
 
   /**
    * The path by which a packet goes that is larger than the path it was given has room for: TCP is cut into smaller
-   * segments, which its receiver takes as well; others go by a larger path, if there is one.
+   * segments, which its receiver takes as well; others go by a larger path, if they may and there is one.
    */
   private fit(node: NodeSlot, path: PathSlot, carriedBytes: number): PathSlot | None {
     const { flow } = this;
@@ -300,7 +300,7 @@ export class Outbound {
       this.segments = Math.ceil(flow.payloadBytes / segmentBytes);
       return path;
     }
-    const roomiest = this.context.paths.roomiest(node);
+    const roomiest = this.dispatch.roomiest(node);
     if (roomiest === NONE || this.context.paths.roomBytes[roomiest]! < carriedBytes) return NONE;
     this.dispatch.copyCount = 0;
     return roomiest;
@@ -311,7 +311,7 @@ export class Outbound {
     const { context, flow } = this;
     const { drops, paths, view } = context;
     drops.count(DROP["too-big"], flow.packetBytes);
-    const roomiest = paths.roomiest(node);
+    const roomiest = this.dispatch.roomiest(node);
     if (roomiest === NONE || nowMs - this.refusedMs < REFUSAL_MS) return;
     this.refusedMs = nowMs;
     context.reserve(1, ICMP_ERROR_BYTES);
@@ -467,6 +467,7 @@ export class Outbound {
       const at = history.add(path);
       history.firstSequence[at] = sequence + first;
       history.segments[at] = Math.min(segments - first, RUN_SEGMENTS_MAX);
+      history.mode[at] = this.dispatch.mode;
       history.session[at] = session;
       history.sessionId[at] = sessions.id(session);
       history.flags[at] = flags;

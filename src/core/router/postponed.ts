@@ -66,7 +66,7 @@ export class Postponed {
       this.changes = paths.changes;
     }
     for (let place = from; place < PACKETS; place++) {
-      if (length[place] === 0 || paths.roomiest(this.node[place]! as NodeSlot) === NONE) continue;
+      if (length[place] === 0 || !paths.hasEligible(this.node[place]! as NodeSlot)) continue;
       if (this.isAgain[place] === 1) return place;
       this.forget(place);
     }

@@ -1,5 +1,6 @@
 import { NONE, type NodeSlot, type None, type PathSlot, type SessionSlot } from "../base/ids.ts";
 import { LARGE_ZERO } from "../base/large.ts";
+import { MODE_WITHOUT_RULE } from "../dispatch/compile.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { FLAG_COPY, KIND_NACK, TRAILER_BYTES } from "../wire/control-block.ts";
 import { FIELD_NACK } from "../wire/control-body.ts";
@@ -140,7 +141,7 @@ export class Repair {
         this.gapDueUs[at] = nowUs + ASK_AGAIN_US;
       }
       // Again by another path than the one that loses packets.
-      const by = this.bestPath(paths.nodeOf(path), isFirst ? NONE : path, nowUs);
+      const by = this.bestPath(paths.nodeOf(path), MODE_WITHOUT_RULE, isFirst ? NONE : path, nowUs);
       if (by !== NONE) this.sender.sendOn(KIND_NACK, by, nowUs);
     }
     while (this.gaps > 0 && this.gapAsked[this.oldestGap & (GAPS - 1)]! >= ASKED_MAX) {
@@ -185,7 +186,9 @@ export class Repair {
       const at = history.at(run);
       const lastSequence = (history.firstSequence[at]! + history.segments[at]! - 1) | 0;
       if (hasReport && ((lastSequence - highest) | 0) <= 0) break;
-      if (nowUs - history.sentUs[at]! > AGE_MAX_US || !this.add(run, WHOLE_RUN)) break;
+      if (nowUs - history.sentUs[at]! > AGE_MAX_US) break;
+      if (!this.dispatch.rescuesSent(history.sessionOf(run) as SessionSlot)) continue;
+      if (!this.add(run, WHOLE_RUN)) break;
     }
     // The oldest first.
     for (let i = before, k = this.againEnd - 1; i < k; i++, k--) this.swap(i, k);
@@ -244,7 +247,7 @@ export class Repair {
         continue;
       }
       const not = isRescue ? (history.path[at]! as PathSlot) : NONE;
-      const path = this.bestPath(this.nodeOf(run), not, nowUs);
+      const path = this.bestPath(this.nodeOf(run), history.mode[at]!, not, nowUs);
       const isPossible = path !== NONE && path !== not;
       if (isPossible) {
         const isSpent = paths.limits.isSpent(path, nowUs);
@@ -286,7 +289,7 @@ export class Repair {
     const isCongestion = isFull && !isToldAnyway && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
-    const target = this.bestPath(paths.nodeOf(path), NONE, nowUs);
+    const target = this.bestPath(paths.nodeOf(path), history.mode[at]!, NONE, nowUs);
     const hasTarget = target !== NONE && !paths.limits.isSpent(target, nowUs);
     const mayTry = hasTarget && history.tries[at]! < TRIES_MAX && this.spend(history.segmentBytes[at]!);
     if (!mayTry || !this.add(run, segment)) counters.givenUp++;
@@ -332,15 +335,18 @@ export class Repair {
     return true;
   }
 
-  /** The path on which a packet would arrive first; `not`, or one whose rate is used up, only if there is no other. */
-  private bestPath(node: NodeSlot, not: PathSlot | None, nowUs: number): PathSlot | None {
+  /**
+   * Of the paths that a mode allows, the one on which a packet would arrive first; `not`, or one whose rate is used up,
+   * only if there is no other.
+   */
+  private bestPath(node: NodeSlot, mode: number, not: PathSlot | None, nowUs: number): PathSlot | None {
     const { paths } = this.context;
     const { queues, limits } = paths;
     let best: PathSlot | None = NONE;
     let bestUs = Number.POSITIVE_INFINITY;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!paths.isEligible(path)) continue;
+      if (!this.dispatch.allows(node, mode, place)) continue;
       const floorUs = queues.floorUs[path]!;
       const arrivalUs = limits.isSpent(path, nowUs)
         ? Number.POSITIVE_INFINITY
@@ -398,6 +404,7 @@ export class Repair {
     const again = history.add(path);
     history.firstSequence[again] = sequence;
     history.segments[again] = 1;
+    history.mode[again] = history.mode[at]!;
     history.session[again] = history.session[at]!;
     history.sessionId[again] = sessions.id(history.sessionOf(run));
     history.flags[again] = history.flags[at]!;

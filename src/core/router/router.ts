@@ -1,4 +1,4 @@
-import { NONE } from "../base/ids.ts";
+import { NONE, type SessionSlot } from "../base/ids.ts";
 import { Algorithm1 } from "../dispatch/algorithm1.ts";
 import { EarliestArrival } from "../dispatch/earliest-arrival.ts";
 import type { RuleSpec } from "../dispatch/rule-spec.ts";
@@ -196,6 +196,11 @@ export class Router {
   /** What was lost, by what became of it. */
   get repair() {
     return { ...this.peering.repair.counters, signalled: this.context.congestion.signalled };
+  }
+
+  /** The number that TCP's order in a session expects of the peer next; undefined where none is known. */
+  nextSequence(session: SessionSlot): number | undefined {
+    return this.inbound.nextSequence(session);
   }
 
   get reordering() {

@@ -41,6 +41,8 @@ export class Waiting {
   private readonly first: Int32Array;
   private readonly last: Int32Array;
   private readonly waiting: Int32Array;
+  /** One of USE_*: what data might use the path for when the newest of its items began to wait. */
+  private readonly uses: Uint8Array;
   private waitingCount = 0;
   // By session: its packets, and the oldest and the newest that have no place of their own.
   private readonly count: Uint16Array;
@@ -53,6 +55,7 @@ export class Waiting {
     this.first = new Int32Array(capacity).fill(NONE);
     this.last = new Int32Array(capacity).fill(NONE);
     this.waiting = new Int32Array(capacity);
+    this.uses = new Uint8Array(capacity);
     this.count = new Uint16Array(sessions);
     this.oldest = new Int32Array(sessions).fill(NONE);
     this.newest = new Int32Array(sessions).fill(NONE);
@@ -74,6 +77,11 @@ export class Waiting {
 
   isWaitedFor(path: PathSlot): boolean {
     return this.first[path] !== NONE;
+  }
+
+  /** Whether a path is as good as it was for those that wait for it; otherwise they may be better off on another. */
+  isAsGood(path: PathSlot): boolean {
+    return this.paths.slab.has(path) && this.paths.useOf(path) >= this.uses[path]!;
   }
 
   hasSession(session: SessionSlot): boolean {
@@ -118,6 +126,7 @@ export class Waiting {
       this.next[this.last[path]!] = place;
     }
     this.last[path] = place;
+    this.uses[path] = this.paths.useOf(path);
     this.size++;
     this.count[session] = this.count[session]! + 1;
     heldBytes[path] = heldBytes[path]! + bytes;

@@ -301,15 +301,9 @@ export class Paths {
     return smallest;
   }
 
-  /** Of the paths over which the node's data may go, the one that takes the largest packets; NONE where there is none. */
-  roomiest(node: NodeSlot): PathSlot | None {
-    let best: PathSlot | None = NONE;
-    for (let i = 0; i < this.count(node); i++) {
-      const slot = this.at(node, i);
-      if (!this.isEligible(slot)) continue;
-      if (best === NONE || this.roomBytes[slot]! > this.roomBytes[best]!) best = slot;
-    }
-    return best;
+  /** Whether a node's data may go by any path. */
+  hasEligible(node: NodeSlot): boolean {
+    return this.bestUse[node] !== USE_NO;
   }
 
   /** What the path adds to a packet in the full form: the outer headers and the trailer. */

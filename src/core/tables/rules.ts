@@ -17,6 +17,9 @@ export const FOR_TCP = 2;
 /** No limit, or any, in a row. */
 export const ANY = -1;
 
+/** The port of what has none; only rows without a port match it. */
+export const NO_PORT = -1;
+
 /** Lowest size that no packet has. */
 export const SIZE_END = 0x7fff_ffff;
 
@@ -79,7 +82,7 @@ export class Rules {
   private readonly family: Int8Array;
   /** Four words of address and four of mask for each row. */
   private readonly prefix: Int32Array;
-  private readonly portFrom: Uint16Array;
+  private readonly portFrom: Int32Array;
   private readonly portTo: Uint16Array;
   private readonly protocol: Int16Array;
   private readonly sizeFrom: Int32Array;
@@ -100,7 +103,7 @@ export class Rules {
     this.rule = Uint16Array.from(rows, ({ rule }) => rule);
     this.family = Int8Array.from(rows, ({ family }) => family);
     this.prefix = new Int32Array(rows.length * 8);
-    this.portFrom = Uint16Array.from(rows, ({ portFrom }) => portFrom);
+    this.portFrom = Int32Array.from(rows, ({ portFrom }) => portFrom);
     this.portTo = Uint16Array.from(rows, ({ portTo }) => portTo);
     this.protocol = Int16Array.from(rows, ({ protocol }) => protocol);
     this.sizeFrom = Int32Array.from(rows, ({ sizeFrom }) => sizeFrom);
@@ -119,7 +122,7 @@ export class Rules {
 
   /**
    * What the packets of a session match: `destination[at]` is the address that the host's packets go to, `port` that
-   * of the service (the destination port, or the source port where the peer opened the session).
+   * of the service (the destination port, or the source port where the peer opened the session), or NO_PORT.
    */
   matchSession(destination: Int32Array, at: number, port: number, protocol: number): number {
     const family = isMappedIpv4(destination, at) ? 4 : 6;

@@ -1,7 +1,7 @@
 import { NONE, type NodeSlot, type SessionSlot } from "../base/ids.ts";
 import { type SessionEnds, sessionEnds } from "./session-key.ts";
 import { SESSION_STATE_NAMES } from "./session-state.ts";
-import { SESSION_OPENED_BY_PEER, SESSION_PEER_KNOWS, SESSION_SEQUENCED, type Sessions } from "./sessions.ts";
+import { SESSION_OPENED_BY_PEER, SESSION_PEER_KNOWS, type Sessions } from "./sessions.ts";
 
 /** A session for people. */
 export interface SessionReport extends SessionEnds {
@@ -14,8 +14,6 @@ export interface SessionReport extends SessionEnds {
   peerKnows: boolean;
   idleMs: number;
   expiresInMs: number;
-  /** Next expected TCP sequence number, as uint32. */
-  nextSequence: number | undefined;
   sentPackets: number;
   sentBytes: number;
   receivedPackets: number;
@@ -34,7 +32,6 @@ export function sessionReport(sessions: Sessions, slot: SessionSlot, nowMs: numb
     peerKnows: (flags & SESSION_PEER_KNOWS) !== 0,
     idleMs: nowMs - sessions.updateMs[slot]!,
     expiresInMs: sessions.expiresMs(slot) - nowMs,
-    nextSequence: flags & SESSION_SEQUENCED ? sessions.nextSequence[slot]! >>> 0 : undefined,
     sentPackets: sessions.sentPackets[slot]!,
     sentBytes: sessions.sentBytes[slot]!,
     receivedPackets: sessions.receivedPackets[slot]!,

@@ -18,15 +18,12 @@ import {
   sessionTimeoutMs,
   stateAfter,
   TCP_ESTABLISHED,
-  TCP_OPENING,
 } from "./session-state.ts";
 
 /** Flags of a session: the peer has used its ID, so packets may go in the compact form. */
 export const SESSION_PEER_KNOWS = 0x01;
 /** The peer opened it. */
 export const SESSION_OPENED_BY_PEER = 0x02;
-/** `nextSequence` means something. */
-export const SESSION_SEQUENCED = 0x04;
 
 /** Room for an IPv6 header. */
 export const TEMPLATE_MAX_BYTES = 40;
@@ -63,10 +60,6 @@ export class Sessions {
   readonly updateMs: Float64Array;
   /** What `Rules.matchSession` answered. */
   readonly rule: Int32Array;
-  /** Whatever the mode of the session keeps of its choice, NONE at first. */
-  readonly choice: Int32Array;
-  /** The next TCP sequence number expected from the peer. */
-  readonly nextSequence: Int32Array;
   readonly sentPackets: Float64Array;
   readonly sentBytes: Float64Array;
   readonly receivedPackets: Float64Array;
@@ -81,8 +74,6 @@ export class Sessions {
   private readonly byKey: WordMap;
   private readonly byId: WordMap;
   private readonly seen: Uint8Array;
-  /** The last timestamp sent, not reduced modulo 2^32. */
-  private readonly stampUs: Float64Array;
   private readonly templatesAt: number;
   private readonly timeouts: SessionTimeouts;
   private readonly expiry: Deadlines<SessionSlot>;
@@ -99,10 +90,7 @@ export class Sessions {
     this.state = new Uint8Array(capacity);
     this.seen = new Uint8Array(capacity);
     this.updateMs = new Float64Array(capacity);
-    this.stampUs = new Float64Array(capacity);
     this.rule = new Int32Array(capacity);
-    this.choice = new Int32Array(capacity);
-    this.nextSequence = new Int32Array(capacity);
     this.sentPackets = new Float64Array(capacity);
     this.sentBytes = new Float64Array(capacity);
     this.receivedPackets = new Float64Array(capacity);
@@ -137,10 +125,10 @@ export class Sessions {
   }
 
   /** Opens a session for a packet of the host that has none; NONE when the table is full. */
-  open(key: Int32Array, at: number, nowMs: number): SessionSlot | None {
+  open(key: Int32Array, at: number, nowMs: number, byPeer = false): SessionSlot | None {
     const slot = this.take(nowMs);
     if (slot === NONE) return NONE;
-    this.begin(slot, key, at, this.unusedId(keyNode(key, at) as NodeSlot), nowMs);
+    this.begin(slot, key, at, this.unusedId(keyNode(key, at) as NodeSlot), byPeer, nowMs);
     return slot;
   }
 
@@ -149,13 +137,13 @@ export class Sessions {
    * NONE when the table is full. Where both sides have opened the session at once, the ID of the higher node stays. An
    * ID that we have chosen is never taken from the peer for another session than ours.
    */
-  learn(key: Int32Array, at: number, id: number, nowMs: number): SessionSlot | None {
+  learn(key: Int32Array, at: number, id: number, nowMs: number, byPeer = true): SessionSlot | None {
     const node = keyNode(key, at) as NodeSlot;
     const byId = this.findId(node, id);
     if (byId !== NONE && this.hasKey(byId, key, at)) return byId;
     const byKey = this.find(key, at);
     if (id === SESSION_NONE || this.ids.isOurs(node, id)) {
-      return byKey === NONE ? this.open(key, at, nowMs) : byKey;
+      return byKey === NONE ? this.open(key, at, nowMs, byPeer) : byKey;
     }
     if (byKey !== NONE && this.ids.weAreHigher(node) && this.ids.isOurs(node, this.id(byKey))) return byKey;
     // The peer has given its ID to another session: the one that we know by it has ended.
@@ -166,8 +154,7 @@ export class Sessions {
     }
     const slot = this.take(nowMs);
     if (slot === NONE) return NONE;
-    this.begin(slot, key, at, id, nowMs);
-    this.flags[slot] = SESSION_OPENED_BY_PEER;
+    this.begin(slot, key, at, id, byPeer, nowMs);
     return slot;
   }
 
@@ -209,7 +196,6 @@ export class Sessions {
   forgetRules(): void {
     for (let slot = this.first(); slot !== NONE; slot = this.after(slot)) {
       this.rule[slot] = NOT_MATCHED;
-      this.choice[slot] = NONE;
     }
   }
 
@@ -240,14 +226,6 @@ export class Sessions {
     if (isTelling(this.state[slot]!, SEEN_RECEIVED, this.seen[slot]!, tcpFlags)) {
       this.follow(slot, SEEN_RECEIVED, tcpFlags);
     }
-  }
-
-  /** The timestamp of the session's next packet, as int32: the time in whole µs, but later than the one before. */
-  stamp(slot: SessionSlot, nowUs: number): number {
-    const last = this.stampUs[slot]!;
-    const stamp = nowUs > last ? nowUs : last + 1;
-    this.stampUs[slot] = stamp;
-    return stamp | 0;
   }
 
   /** Keeps the `length` bytes of header at `bytes[from]` as the session's template. */
@@ -336,7 +314,6 @@ export class Sessions {
     this.seen[slot] = seen;
     if (state === before) return;
     this.state[slot] = state;
-    if (state === TCP_OPENING) this.flags[slot] = this.flags[slot]! & ~SESSION_SEQUENCED;
     this.expiry.cancel(slot);
     this.establishedExpiry.cancel(slot);
     this.enqueue(slot);
@@ -384,17 +361,21 @@ export class Sessions {
     return true;
   }
 
-  private begin(slot: SessionSlot, key: Int32Array, at: number, id: number, nowMs: number): void {
+  private begin(
+    slot: SessionSlot,
+    key: Int32Array,
+    at: number,
+    id: number,
+    byPeer: boolean,
+    nowMs: number,
+  ): void {
     this.byKey.insert(slot, key, at);
     this.setId(slot, id);
-    this.flags[slot] = 0;
+    this.flags[slot] = byPeer ? SESSION_OPENED_BY_PEER : 0;
     this.state[slot] = firstState(keyProtocol(key, at));
     this.seen[slot] = 0;
     this.updateMs[slot] = nowMs;
-    this.stampUs[slot] = 0;
     this.rule[slot] = NOT_MATCHED;
-    this.choice[slot] = NONE;
-    this.nextSequence[slot] = 0;
     this.sentPackets[slot] = 0;
     this.sentBytes[slot] = 0;
     this.receivedPackets[slot] = 0;

@@ -32,7 +32,7 @@ import {
   isIpv6,
   PROTOCOL_ICMPV6,
 } from "./ipv6.ts";
-import { TCP_DESTINATION, TCP_SOURCE, tcpHeaderBytes } from "./tcp.ts";
+import { TCP_ACK, TCP_DESTINATION, TCP_FLAGS, TCP_SOURCE, TCP_SYN, tcpHeaderBytes } from "./tcp.ts";
 import { UDP_BYTES, UDP_DESTINATION, UDP_LENGTH, UDP_SOURCE } from "./udp.ts";
 
 /**
@@ -162,6 +162,16 @@ export class Flow {
     this.payloadAt = transportAt + transportBytes;
     this.payloadBytes = left - transportBytes;
     this.compactable = transportBytes !== 0 && lengthsAgree && !this.hasOptions;
+  }
+
+  /**
+   * Whether the sender of the packet is who has opened its session, as far as it shows. A TCP session that is older than
+   * what is known of it was opened by whoever has the higher port: services have low ones.
+   */
+  isFromOpener(view: DataView): boolean {
+    if (this.protocol !== PROTOCOL_TCP || this.transportBytes === 0) return true;
+    const flags = view.getUint8(this.transportAt + TCP_FLAGS);
+    return flags & TCP_SYN ? (flags & TCP_ACK) === 0 : this.sourcePort >= this.destinationPort;
   }
 
   private parseEcho(view: DataView, at: number, length: number): void {

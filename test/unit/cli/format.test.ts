@@ -151,7 +151,7 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
     expect(peersText([{ ...peer, clashes: 0, refusal: "not configured" }])).toContain(
       "down, refuses us: not configured  0 of 0",
     );
-    const none = { calls: 0, messages: 0 };
+    const none = { calls: 0, messages: 0, refused: 0 };
     const status: StatusView = {
       version: "1.0.0",
       name: "laptop",
@@ -164,10 +164,15 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
       peers: { total: 2, up: 1 },
       paths: { total: 4, ready: 2 },
       sessions: 3,
-      traffic: { tunReceived: none, tunSent: none, netReceived: none, netSent: { calls: 2, messages: 9 } },
+      traffic: {
+        tunReceived: none,
+        tunSent: none,
+        netReceived: none,
+        netSent: { calls: 2, messages: 9, refused: 1 },
+      },
       drops: [{ reason: "not-routed", packets: 4, bytes: 400 }],
-      reordering: {},
-      repair: {},
+      reordering: { held: 7, byEvidence: 1, byTime: 2, byFullness: 4, duplicates: 0 },
+      repair: { repaired: 5, rescued: 6, late: 1, givenUp: 2, missed: 8, signalled: 0 },
       rules: [{ name: "ssh", packets: 5, bytes: 500 }],
       quotas: [
         { device: "wwan0", usedBytes: 3.2e9, bytes: 10e9, until: "2026-03-15T12:00:00.000Z", usedUp: "off" },
@@ -176,7 +181,12 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
     const text = statusText(status);
     expect(text).toContain("config error  a:1: x\nconfig error  a:2: y\n");
     expect(text).toContain("socket        l0 10.0.0.1:7000, offloads: gso gro\n");
-    expect(text).toContain("to net        9 messages in 2 calls\n");
+    expect(text).toContain("to net        9 messages in 2 calls, and 1 that the kernel refused\n");
+    expect(text).toContain("from net      0 messages in 0 calls\n");
+    expect(text).toContain(
+      "repair        5 packets sent again, 6 from lines that failed, 3 given up, 8 asked for here\n",
+    );
+    expect(text).toContain("order         7 packets held, gaps given up: 3, 4 times full\n");
     expect(text).toContain("dropped       not-routed: 4 packets, 400 B\n");
     expect(text).toContain("rule          ssh: 5 packets, 500 B\n");
     expect(text).toContain("quota         wwan0: 3.20 GB of 10.0 GB used, until Sun Mar 15 2026\n");

@@ -224,6 +224,9 @@ log: loud
       "rules: [{ priority: throughput, sizeBelow: 300, repair: on }]",
       "goes for whole sessions; take sizeBelow out",
     ],
+    ["rules: [{ priority: throughput, protocol: gre, port: 22 }]", "is about TCP and UDP; add one of them"],
+    ["rules: [{ mode: protected-path, repair: on }]", "is not for copies"],
+    ["rules: [{ mode: selected-paths, interfaces: [eth0/1] }]", "is no interface; write a name or a pattern"],
     ["rules: [{ mode: selected-paths, copies: 2 }]", "belongs to the mode protected-path"],
     ["rules: [{ mode: selected-paths, lossBelow: 2 }]", "2 is out of range; write a number from 0 to 1"],
     [

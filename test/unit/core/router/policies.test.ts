@@ -4,7 +4,7 @@ import { pathReports } from "../../../../src/core/tables/path-report.ts";
 import { POLICY_BACKUP, POLICY_CLOSED, POLICY_METERED } from "../../../../src/core/wire/control-body.ts";
 import type { LineOptions } from "../../../sim/line.ts";
 import { ADDRESS_A as A, ADDRESS_B as B, tcpPacket, udpPacket } from "../../../sim/packets.ts";
-import { ipv4, TwoNodes } from "../../../sim/two-nodes.ts";
+import { TwoNodes } from "../../../sim/two-nodes.ts";
 
 const HEADER_BYTES = 28;
 const PAYLOAD = new Uint8Array(1000);
@@ -34,16 +34,7 @@ class World {
   }
 
   setPolicies(policies: readonly Partial<LinePolicy>[]): void {
-    this.nodes.a.setLocals(
-      Array.from({ length: this.links }, (_, i) => ({
-        socket: i,
-        device: `l${i}`,
-        address: ipv4(10, i, 0, 1),
-        port: 7000,
-        mtu: 1500,
-        policy: { ...NORMAL, ...policies[i] },
-      })),
-    );
+    this.nodes.setPolicies(Array.from({ length: this.links }, (_, i) => ({ ...NORMAL, ...policies[i] })));
   }
 
   reset(): void {

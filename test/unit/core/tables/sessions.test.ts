@@ -6,7 +6,6 @@ import { sessionReport, sessionReports } from "../../../../src/core/tables/sessi
 import {
   SESSION_OPENED_BY_PEER,
   SESSION_PEER_KNOWS,
-  SESSION_SEQUENCED,
   Sessions,
   type SessionsOptions,
 } from "../../../../src/core/tables/sessions.ts";
@@ -90,8 +89,6 @@ describe("the session table", () => {
     establish(sessions, first, 5);
     sessions.setTemplate(first, new Uint8Array(40), 0, 40);
     sessions.rule[first] = 3;
-    sessions.choice[first] = 4;
-    sessions.stamp(first, 1e9);
     const generation = sessions.slab.generation[first];
     sessions.close(first);
     const second = open(sessions, 2, { nowMs: 9 });
@@ -99,8 +96,7 @@ describe("the session table", () => {
     expect(sessions.slab.generation[second]).not.toBe(generation);
     expect(sessions.find(keyOf(1), 0)).toBe(NONE);
     expect(sessions.flags[second]).toBe(0);
-    expect([sessions.rule[second], sessions.choice[second]]).toEqual([NOT_MATCHED, NONE]);
-    expect([sessions.templateBytes[second], sessions.stamp(second, 7)]).toEqual([0, 7]);
+    expect([sessions.rule[second], sessions.templateBytes[second]]).toEqual([NOT_MATCHED, 0]);
     expect(sessionReport(sessions, second, 10)).toEqual({
       slot: second,
       node: PEER,
@@ -115,7 +111,6 @@ describe("the session table", () => {
       peerKnows: false,
       idleMs: 1,
       expiresInMs: 119_999,
-      nextSequence: undefined,
       sentPackets: 0,
       sentBytes: 0,
       receivedPackets: 0,
@@ -158,33 +153,17 @@ describe("the session table", () => {
     expect(sessions.templateBytes[slot]).toBe(20);
   });
 
-  it("stamps a session's packets later and later, over the wrap of 32 bits and whatever the clock does", () => {
-    const sessions = table();
-    const slot = open(sessions, 1);
-    const nowUs = 2 ** 32 - 2;
-    const stamps = [nowUs, nowUs, nowUs, nowUs - 50, nowUs + 100].map((us) => sessions.stamp(slot, us) >>> 0);
-    expect(stamps).toEqual([2 ** 32 - 2, 2 ** 32 - 1, 0, 1, 98]);
-    // After a silence of more than half the range, the time is the time again.
-    expect(sessions.stamp(slot, 2 ** 33 + 12_345) >>> 0).toBe(12_345);
-  });
-
   it("forgets what a node's new instance cannot know, and what new rules change", () => {
     const sessions = table();
     const [mine, others] = [open(sessions, 1), open(sessions, 2, { to: OTHER })];
     for (const slot of [mine, others]) {
       sessions.flags[slot] = SESSION_PEER_KNOWS;
       sessions.rule[slot] = 1;
-      sessions.choice[slot] = 1;
     }
     sessions.forgetPeerKnowledge(PEER);
     expect([sessions.flags[mine], sessions.flags[others]]).toEqual([0, SESSION_PEER_KNOWS]);
     sessions.forgetRules();
-    expect([...sessions.rule.subarray(0, 2), ...sessions.choice.subarray(0, 2)]).toEqual([
-      NOT_MATCHED,
-      NOT_MATCHED,
-      NONE,
-      NONE,
-    ]);
+    expect([...sessions.rule.subarray(0, 2)]).toEqual([NOT_MATCHED, NOT_MATCHED]);
   });
 
   it("closes all sessions of a node", () => {
@@ -375,17 +354,6 @@ describe("the expiry of sessions", () => {
     expect(calls).toBeGreaterThan(10);
     expect(sessions.slab.size).toBe(1000);
     expect(expired(sessions, 59_000).length).toBe(1000);
-  });
-
-  it("forgets where TCP was when it opens again", () => {
-    const sessions = table();
-    const slot = open(sessions, 1);
-    establish(sessions, slot, 0);
-    sessions.flags[slot] = sessions.flags[slot]! | SESSION_SEQUENCED;
-    sessions.nextSequence[slot] = -1;
-    expect(sessionReport(sessions, slot, 0).nextSequence).toBe(0xffff_ffff);
-    sessions.handleSent(slot, 1, 60, syn, 10);
-    expect(sessionReport(sessions, slot, 0).nextSequence).toBeUndefined();
   });
 });
 

@@ -63,6 +63,7 @@ export const figure5: Experiment = {
   about: "a call of audio and video over UDP: a path that fails, two of 1 Mbit/s, and 50 beside 80 ms",
   defaults: { seconds: 30, repeats: 3 },
   conditions: CALLS.map(({ name }) => name),
+  without: ["cc", "reverse", "flows"],
   measure: (options, record) =>
     measureCalls(
       figure5.name,

@@ -10,11 +10,15 @@ export interface Experiment {
   defaults: { seconds: number; repeats: number };
   /** Names of what it can be restricted to. */
   conditions: readonly string[];
+  /** Options of the command line that it has no use for. */
+  without?: readonly RunOption[];
   /** Gives every run to `record` as soon as it is there. */
   measure(options: RunOptions, record: (run: Run) => void): Promise<void>;
   /** What is shown of the runs, in the terminal (the tables) and on a page. */
   report(runs: readonly Run[]): Section[];
 }
+
+export type RunOption = "profile" | "cc" | "seconds" | "only" | "reverse" | "flows";
 
 export interface RunOptions {
   /** Of one measurement. */

@@ -20,6 +20,13 @@ const PROFILES: readonly Profile[] = [
     ].map(withQueue),
   },
   {
+    name: "40+20, 1 % loss on link 2",
+    lines: [
+      { rateMbit: 40, delayMs: 10 },
+      { rateMbit: 20, delayMs: 20, lossPercent: 1 },
+    ].map(withQueue),
+  },
+  {
     name: "4.5+4.3",
     lines: [
       { rateMbit: 4.5, delayMs: 38 },
@@ -80,11 +87,11 @@ async function measureBeside(
   await using network = await upNetwork(lines);
   const ways = [{ ...singleWay(i), name: "plain TCP" }, mptcpWay, ...options.variants.map(mpipWay)];
   for (const { way, congestion, repeat } of turns(ways, options)) {
-    const alone = await plainFlow(network, i, congestion, options.seconds);
+    const alone = await plainFlow(network, i, congestion, options);
     let flow = Number.NaN;
     const measured = await transferBeside(network, way, { ...options, congestion }, async () => {
       await sleep(HEAD_START_S * 1000);
-      flow = await plainFlow(network, i, congestion, options.seconds);
+      flow = await plainFlow(network, i, congestion, options);
     });
     const figures = { [KEEPS]: flow / alone, [FLOW]: flow, ...measured.figures };
     record({ experiment: fairness.name, condition, way: way.name, repeat, ...measured, figures });
@@ -108,13 +115,20 @@ async function transferBeside(
   }
 }
 
-async function plainFlow(network: Network, i: number, congestion: string, seconds: number): Promise<number> {
+/** In the direction of what it is beside. */
+async function plainFlow(
+  network: Network,
+  i: number,
+  congestion: string,
+  { seconds, reverse }: RunOptions,
+): Promise<number> {
   const { client, server, clientLinks, serverLinks } = network;
   const result = await iperf3(client, server, {
     to: server.ip(serverLinks[i]!),
     from: client.ip(clientLinks[i]!),
     durationS: seconds,
     congestion,
+    reverse,
   });
   return result.receivedBitsPerS / 1e6;
 }

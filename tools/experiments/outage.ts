@@ -49,6 +49,7 @@ export const figure4b: Experiment = {
   about: "two paths of 40 Mbit/s, one of which is unplugged for half of the time",
   defaults: { seconds: 80, repeats: 3 },
   conditions: ["unplugged"],
+  without: ["reverse", "flows"],
   measure: (options, record) => {
     const { seconds } = options;
     const times = { cutAtS: seconds / 4, restoreAtS: (3 * seconds) / 4, endS: seconds };
@@ -86,6 +87,7 @@ export const failover: Experiment = {
   about: "every kind of cut, at each end: how long nothing arrives, and how soon the line is used again",
   defaults: { seconds: 16, repeats: 3 },
   conditions: CUTS.map(({ name }) => name),
+  without: ["reverse", "flows"],
   measure: (options, record) => {
     const { seconds } = options;
     const outages = CUTS.map((cut) => ({

@@ -35,6 +35,7 @@ export const randomCuts: Experiment = {
   about: "cuts of every kind at random, never of both lines: sessions that end, and pauses of TCP and of UDP",
   defaults: { seconds: 120, repeats: 5 },
   conditions: [condition],
+  without: ["reverse", "flows"],
   measure: measureRandomCuts,
   report: (runs) =>
     perCongestion(runs, (own) => ({

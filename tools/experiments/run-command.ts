@@ -9,12 +9,12 @@ import { merged, type Patch, type Variant, WAY_KINDS, type WayKind } from "./way
 interface RunArguments {
   name: string;
   profile: string[];
-  cc: string[];
+  cc: string[] | undefined;
   seconds: number | undefined;
   repeats: number | undefined;
   only: readonly WayKind[];
-  reverse: boolean;
-  flows: number;
+  reverse: boolean | undefined;
+  flows: number | undefined;
   "config-patch": string[];
   set: string[];
   variant: string[];
@@ -43,14 +43,13 @@ export const runCommand: CommandModule<object, RunArguments> = {
         cc: {
           type: "string",
           array: true,
-          default: ["cubic"],
-          describe: "TCP congestion control: cubic, bbr",
+          describe: "TCP congestion control: cubic (the default), bbr",
         },
         seconds: { type: "number", describe: "length of one measurement" },
         repeats: { type: "number", describe: "how often everything takes its turn" },
         only: { choices: WAY_KINDS, array: true, default: [], describe: "only these kinds of ways" },
-        reverse: { type: "boolean", default: false, describe: "the server sends" },
-        flows: { type: "number", default: 1, describe: "TCP connections at once" },
+        reverse: { type: "boolean", describe: "the server sends" },
+        flows: { type: "number", describe: "TCP connections at once (1)" },
         "config-patch": {
           type: "string",
           array: true,
@@ -75,11 +74,14 @@ export const runCommand: CommandModule<object, RunArguments> = {
   handler: async (args) => {
     const experiment = EXPERIMENTS.find(({ name }) => name === args.name)!;
     const options = runOptions(experiment, args);
+    let runs = 0;
     const file = new ResultsFile(args.out, experiment.name, commandLine());
     await experiment.measure(options, (run) => {
+      runs++;
       file.add(run);
       process.stderr.write(`${progress(run)}\n`);
     });
+    if (runs === 0) throw new Error(`${experiment.name} measures none of these ways; leave --only out`);
     const { writeReport, reportText } = await import("./report/report.ts");
     const page = file.path.replace(/json$/, "html");
     writeReport([file.results], { page });
@@ -92,6 +94,11 @@ function textList(experiments: readonly Experiment[]): string {
 }
 
 function runOptions(experiment: Experiment, args: RunArguments): RunOptions {
+  for (const option of experiment.without ?? []) {
+    const given = args[option];
+    if (given !== undefined && (!Array.isArray(given) || given.length > 0))
+      throw new Error(`${experiment.name} has no use for --${option}; leave it out`);
+  }
   const common = [
     ...args["config-patch"].map((file) => parse(readFileSync(file, "utf8")) as Patch),
     ...args.set.map(setting),
@@ -99,12 +106,12 @@ function runOptions(experiment: Experiment, args: RunArguments): RunOptions {
   return {
     seconds: args.seconds ?? experiment.defaults.seconds,
     repeats: args.repeats ?? experiment.defaults.repeats,
-    congestions: args.cc,
+    congestions: args.cc ?? ["cubic"],
     conditions: chosen(experiment.conditions, args.profile),
     kinds: args.only.length === 0 ? WAY_KINDS : args.only,
     variants: [{ name: "mpip", patch: common }, ...variants(args, common)],
-    reverse: args.reverse,
-    flows: args.flows,
+    reverse: args.reverse ?? false,
+    flows: args.flows ?? 1,
   };
 }
 

@@ -32,6 +32,7 @@ export const simultFlows: Experiment = {
   about: "the kernel's simult_flows.sh: 16 MB over two paths, within the time that their rates allow",
   defaults: { seconds: 0, repeats: 3 },
   conditions: SIMULT.flatMap(({ name }) => DIRECTIONS.map(({ suffix }) => name + suffix)),
+  without: ["seconds", "reverse", "flows"],
   measure: measureSimult,
   report: (runs) => perCongestion(runs, simultSection),
 };

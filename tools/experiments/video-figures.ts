@@ -39,6 +39,7 @@ export const figure7: Experiment = {
   about: "adaptive video through a proxy over two lines of 3 Mbit/s; the viewer jumps after 60 % of the time",
   defaults: { seconds: 100, repeats: 2 },
   conditions: ["3+3 Mbit/s"],
+  without: ["reverse", "flows"],
   async measure(options, record) {
     const ways = [singleWay(0), mptcpWay, ...options.variants.map(mpipWay)];
     for (const { way, congestion, repeat } of turns(ways, options)) {
@@ -134,6 +135,7 @@ export const figure8: Experiment = {
     "a video and a download over two lines of 2 Mbit/s, one of them 20 ms longer, first without, then with rules",
   defaults: { seconds: 120, repeats: 2 },
   conditions: [...PHASES],
+  without: ["profile", "only", "reverse", "flows"],
   async measure(options, record) {
     for (const congestion of options.congestions) {
       for (let repeat = 1; repeat <= options.repeats; repeat++) {

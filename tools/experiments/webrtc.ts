@@ -55,6 +55,7 @@ export const webrtc: Experiment = {
   about: "figure 5 with a real call: two headless Chromium with made-up devices, what getStats says",
   defaults: { seconds: 36, repeats: 2 },
   conditions: CALLS.map(({ name }) => name),
+  without: ["cc", "reverse", "flows"],
   measure: (options, record) => {
     const waysOf = (call: Call) => [plainWay, ...mpipWays(call, options.variants)];
     return measureCalls(webrtc.name, CALLS, waysOf, callOver, options, record);

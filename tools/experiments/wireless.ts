@@ -26,6 +26,7 @@ export const wireless: Experiment = {
   about: "downloads of 8 KB to 32 MB over Wi-Fi (near, 1.6 % loss) and LTE (60 ms, none), with 2 and 4 paths",
   defaults: { seconds: 0, repeats: 3 },
   conditions: SIZES.map(({ name }) => name),
+  without: ["seconds", "reverse", "flows"],
   measure: measureWireless,
   report: (runs) => perCongestion(runs, wirelessSection),
 };

@@ -20,6 +20,15 @@ export function withQueue(line: Line): Line {
   return line.queueMs === undefined && line.queueKb === undefined ? { queueKb: QUEUE_KB, ...line } : line;
 }
 
+/** With the queue that netem has by default, 1000 packets, as the report was measured with. */
+function reported(name: string, ...lines: Line[]): Profile {
+  return profile(`mqvpn-${name}`, ...lines.map((line) => ({ ...line, queueKb: 1500 })));
+}
+
+function twice(line: Line): [Line, Line] {
+  return [line, line];
+}
+
 const fast = { rateMbit: 40, delayMs: 10 };
 const slow = { rateMbit: 20, delayMs: 20 };
 
@@ -56,5 +65,43 @@ export const PROFILES: readonly Profile[] = [
     "wifi+lte",
     { rateMbit: 25, delayMs: 10, jitterMs: 5, lossPercent: 1.6 },
     { rateMbit: 15, delayMs: 30, jitterMs: 10, queueKb: 300 },
+  ),
+  // The environments of mqvpn's report on reordering (2026-06-18, §3.3), under the names that they have there.
+  ...[20, 40, 70, 120, 320].map((delayMs) => {
+    const name = delayMs === 20 ? "baseline" : `rtt-${delayMs}`;
+    return reported(name, { rateMbit: 50, delayMs: 20 }, { rateMbit: 50, delayMs });
+  }),
+  ...[5, 20].map((jitterMs) =>
+    reported(`jitter-${jitterMs}`, ...twice({ rateMbit: 50, delayMs: 20, jitterMs })),
+  ),
+  ...[0.5, 2].map((lossPercent) =>
+    reported(`loss-${lossPercent}`, ...twice({ rateMbit: 50, delayMs: 20, lossPercent })),
+  ),
+  reported("rates-4-to-1", { rateMbit: 50, delayMs: 20 }, { rateMbit: 12, delayMs: 20 }),
+  reported("rates-10-to-1", { rateMbit: 100, delayMs: 20 }, { rateMbit: 10, delayMs: 20 }),
+  reported(
+    "dual-lte",
+    { rateMbit: 40, delayMs: 30, jitterMs: 5, lossPercent: 0.5 },
+    { rateMbit: 25, delayMs: 45, jitterMs: 8, lossPercent: 0.5 },
+  ),
+  reported(
+    "fiber-lte",
+    { rateMbit: 300, delayMs: 8 },
+    { rateMbit: 30, delayMs: 40, jitterMs: 8, lossPercent: 0.5 },
+  ),
+  reported(
+    "lte-starlink",
+    { rateMbit: 40, delayMs: 35, jitterMs: 8 },
+    { rateMbit: 100, delayMs: 50, jitterMs: 25, lossPercent: 1 },
+  ),
+  reported(
+    "lte-geo",
+    { rateMbit: 40, delayMs: 35 },
+    { rateMbit: 20, delayMs: 320, jitterMs: 20, lossPercent: 0.5 },
+  ),
+  reported(
+    "congested",
+    { rateMbit: 20, delayMs: 50, jitterMs: 20, lossPercent: 2 },
+    { rateMbit: 15, delayMs: 60, jitterMs: 25, lossPercent: 2 },
   ),
 ];

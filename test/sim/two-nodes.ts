@@ -10,6 +10,8 @@ import { type Datagram, SimNode } from "./node.ts";
 export interface LinkOptions extends LineOptions {
   /** Between a and the link: what comes from a has the address 10.<i>.0.3 on it. */
   nat?: NatOptions;
+  /** Of the devices at both ends; 1500 without it. */
+  mtu?: number;
 }
 
 export interface TwoNodesOptions {
@@ -37,6 +39,7 @@ export class TwoNodes {
   readonly nats: (Nat | undefined)[];
   /** Sees every datagram that a node sends on a link. */
   onDatagram: (sender: string, link: number, datagram: Datagram) => void = () => {};
+  private readonly mtus: readonly number[];
   private readonly scheduler: SchedulerName | undefined;
   private readonly wires: { a?: WireName; b?: WireName };
   private readonly areStrangers: boolean;
@@ -50,6 +53,7 @@ export class TwoNodes {
   ) {
     const rng = new Rng(seed);
     const { clock } = this;
+    this.mtus = links.map(({ mtu = 1500 }) => mtu);
     this.scheduler = scheduler;
     this.wires = wires;
     this.areStrangers = areStrangers;
@@ -80,12 +84,12 @@ export class TwoNodes {
   }
 
   private locals(own: number): Local[] {
-    return this.lines.map((_, i) => ({
+    return this.mtus.map((mtu, i) => ({
       socket: i,
       device: `l${i}`,
       address: ipv4(10, i, 0, own),
       port: 7000,
-      mtu: 1500,
+      mtu,
     }));
   }
 

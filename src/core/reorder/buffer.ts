@@ -1,4 +1,4 @@
-import { copyWords } from "../base/bytes.ts";
+import { BlockPool, type PoolSpec } from "./block-pool.ts";
 
 /** What the buffer asks of its owner. */
 export interface ReorderOwner {
@@ -52,21 +52,23 @@ const WAITS_HALF_US = 500_000;
  * What TCP sends again must not overtake what it sent before that, or the sender takes all of that for lost (RFC 8985):
  * it waits at the end of the list, as if it covered no numbers, and moves there again while what was sent before it may come.
  *
- * Copies lie in blocks of the arena. A block that has been released is used again only after `recycle`, when what was
- * handed on has been written.
+ * Copies lie in blocks of the arena, each in one of the smallest that it fits into, so that the many small ones lie close
+ * together. Where none of these is free, larger ones are not taken either: the session goes on as if there were no buffer.
+ * A block that has been released is used again only after `recycle`, when what was handed on has been written.
  *
  * Invariants: a session's list is sorted by `start` and lies behind `expected`; a session is in the waiting list
  * exactly when its list is not empty.
  */
 export class ReorderBuffer {
   readonly counters: ReorderCounters = { held: 0, byEvidence: 0, byTime: 0, byFullness: 0, duplicates: 0 };
-  private readonly view: DataView;
+  private readonly bytes: Uint8Array;
   private readonly owner: ReorderOwner;
-  private readonly poolAt: number;
-  private readonly blockBytes: number;
+  /** By the size of their blocks. */
+  private readonly pools: readonly BlockPool[];
   private readonly limit: number;
 
   // By block.
+  private readonly at: Int32Array;
   private readonly start: Int32Array;
   private readonly end: Int32Array;
   private readonly timestamp: Int32Array;
@@ -75,10 +77,6 @@ export class ReorderBuffer {
   private readonly headerBytes: Uint16Array;
   private readonly payloadBytes: Uint16Array;
   private readonly next: Int32Array;
-  private readonly free: Int32Array;
-  private freeCount: number;
-  /** Released and not yet recycled: free[freeCount] … free[freeCount + released - 1]. */
-  private released = 0;
 
   // By session.
   private readonly expected: Int32Array;
@@ -97,21 +95,30 @@ export class ReorderBuffer {
   private readonly waiting: Int32Array;
   private waitingCount = 0;
 
-  /** The pool of `blocks` blocks lies at `poolAt`; a session may hold `limit` of them. */
+  /**
+   * The pools, the one of the smallest blocks first, lie one behind the other from `poolsAt` on; a session may hold
+   * `limit` packets. None may be larger than the largest blocks.
+   */
   constructor(
-    view: DataView,
+    bytes: Uint8Array,
     owner: ReorderOwner,
-    poolAt: number,
-    blocks: number,
-    blockBytes: number,
+    poolsAt: number,
+    pools: readonly PoolSpec[],
     sessions: number,
     limit: number,
   ) {
-    this.view = view;
+    this.bytes = bytes;
     this.owner = owner;
-    this.poolAt = poolAt;
-    this.blockBytes = blockBytes;
     this.limit = limit;
+    const blocks = pools.reduce((sum, pool) => sum + pool.blocks, 0);
+    this.at = new Int32Array(blocks);
+    let first = 0;
+    let at = poolsAt;
+    this.pools = pools.map((spec) => {
+      const pool = new BlockPool(spec, first);
+      for (const end = first + spec.blocks; first < end; at += spec.blockBytes) this.at[first++] = at;
+      return pool;
+    });
     this.start = new Int32Array(blocks);
     this.end = new Int32Array(blocks);
     this.timestamp = new Int32Array(blocks);
@@ -120,8 +127,6 @@ export class ReorderBuffer {
     this.headerBytes = new Uint16Array(blocks);
     this.payloadBytes = new Uint16Array(blocks);
     this.next = new Int32Array(blocks);
-    this.free = Int32Array.from({ length: blocks }, (_, block) => block);
-    this.freeCount = blocks;
     this.expected = new Int32Array(sessions);
     this.numbering = new Uint8Array(sessions);
     this.first = new Int32Array(sessions).fill(NONE);
@@ -137,7 +142,7 @@ export class ReorderBuffer {
 
   /** Packets that are held now. */
   get size(): number {
-    return this.free.length - this.freeCount - this.released;
+    return this.pools.reduce((sum, pool) => sum + pool.taken, 0);
   }
 
   /** What a session still holds is dropped, and its numbering starts anew. */
@@ -305,8 +310,7 @@ export class ReorderBuffer {
 
   /** What has been released was written: its blocks may be used again. */
   recycle(): void {
-    this.freeCount += this.released;
-    this.released = 0;
+    for (let i = 0; i < this.pools.length; i++) this.pools[i]!.recycle();
   }
 
   /** Until when a session's first packet waits for those before it. */
@@ -318,7 +322,13 @@ export class ReorderBuffer {
   }
 
   private hasRoom(bytes: number): boolean {
-    return bytes <= this.blockBytes && this.freeCount > 0;
+    return this.poolFor(bytes).hasRoom;
+  }
+
+  private poolFor(bytes: number): BlockPool {
+    let i = 0;
+    while (bytes > this.pools[i]!.blockBytes) i++;
+    return this.pools[i]!;
   }
 
   /** The block behind which [start, end) belongs in the session's list, NONE for its front; or HELD. */
@@ -350,7 +360,8 @@ export class ReorderBuffer {
     payloadBytes: number,
   ): void {
     const { next } = this;
-    const block = this.take();
+    const bytes = headerBytes + payloadBytes;
+    const block = this.poolFor(bytes).take();
     this.start[block] = start;
     this.end[block] = end;
     this.timestamp[block] = timestamp;
@@ -358,7 +369,7 @@ export class ReorderBuffer {
     this.tag[block] = tag;
     this.headerBytes[block] = headerBytes;
     this.payloadBytes[block] = payloadBytes;
-    copyWords(this.view, this.poolAt + block * this.blockBytes, at, headerBytes + payloadBytes);
+    this.bytes.copyWithin(this.at[block]!, at, at + bytes);
     if (before === NONE) {
       next[block] = this.first[session]!;
       this.first[session] = block;
@@ -373,17 +384,8 @@ export class ReorderBuffer {
     this.counters.held++;
   }
 
-  /** Takes the last of the free blocks, and closes the gap in front of the released ones. */
-  private take(): number {
-    const top = --this.freeCount;
-    const block = this.free[top]!;
-    if (this.released > 0) this.free[top] = this.free[top + this.released]!;
-    return block;
-  }
-
   private retire(block: number): void {
-    this.free[this.freeCount + this.released] = block;
-    this.released++;
+    this.poolFor(this.headerBytes[block]! + this.payloadBytes[block]!).release(block);
   }
 
   private giveUp(session: number, nowUs: number): void {
@@ -445,8 +447,8 @@ export class ReorderBuffer {
   /** Hands the first held packet on; answers the one behind it. */
   private releaseFirst(session: number): number {
     const block = this.first[session]!;
-    const at = this.poolAt + block * this.blockBytes;
-    this.owner.release(session, this.tag[block]!, at, this.headerBytes[block]!, this.payloadBytes[block]!);
+    const { owner, tag, at, headerBytes, payloadBytes } = this;
+    owner.release(session, tag[block]!, at[block]!, headerBytes[block]!, payloadBytes[block]!);
     this.retire(block);
     if (this.isAgain(block)) this.again[session] = this.again[session]! - 1;
     // Whatever is first next, and be it in the same block, has a gap of its own in front of it.

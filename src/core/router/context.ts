@@ -6,6 +6,7 @@ import { TunWriter, type WriterOffloads } from "../deliver/tun-writer.ts";
 import type { Algorithm1Options } from "../dispatch/algorithm1.ts";
 import { Outbox } from "../dispatch/outbox.ts";
 import type { Prefix } from "../dispatch/rule-spec.ts";
+import type { PoolSpec } from "../reorder/block-pool.ts";
 import { Availability } from "../tables/availability.ts";
 import { Nodes } from "../tables/nodes.ts";
 import { Paths } from "../tables/paths.ts";
@@ -32,7 +33,7 @@ export interface RouterLimits {
   readonly sessions: number;
   readonly nodes: number;
   readonly paths: number;
-  /** Packets that wait for those before them, over all sessions, and of one session. */
+  /** Packets that wait for those before them, over all sessions (of large ones fewer: HELD_POOLS), and of one session. */
   readonly heldPackets: number;
   readonly heldPerSession: number;
   /** Sockets. */
@@ -116,8 +117,16 @@ export const SLOT_BYTES = 1 << 16;
 export const SLOTS = 16;
 const OUT_SCRATCH_BYTES = 1 << 21;
 const IN_SCRATCH_BYTES = 1 << 19;
-/** A packet of the usual MTU, in whole cache lines; larger ones are not held. */
-export const HELD_BLOCK_BYTES = 1536;
+/**
+ * Blocks for packets that wait, in whole cache lines: of the usual MTU, of the largest that Ethernet has, and of whatever a
+ * slot holds. So large a part of `heldPackets` is there of each that no pool is larger than the first; one that is never
+ * used takes no memory.
+ */
+const HELD_POOLS = [
+  { blockBytes: 1536, part: 1 },
+  { blockBytes: 9216, part: 1 / 8 },
+  { blockBytes: SLOT_BYTES, part: 1 / 64 },
+];
 const PLAN_WORDS = 1 << 16;
 /** Headers so close to being overwritten are not used any more. */
 const SCRATCH_MARGIN_BYTES = 1 << 16;
@@ -129,6 +138,7 @@ export class RouterLayout {
   readonly inScratch: number;
   readonly templates: number;
   readonly held: number;
+  readonly heldPools: readonly PoolSpec[];
   readonly end: number;
 
   constructor(limits: RouterLimits) {
@@ -137,7 +147,11 @@ export class RouterLayout {
     this.inScratch = this.outScratch + OUT_SCRATCH_BYTES;
     this.templates = this.inScratch + IN_SCRATCH_BYTES;
     this.held = this.templates + limits.sessions * TEMPLATE_MAX_BYTES;
-    this.end = this.held + limits.heldPackets * HELD_BLOCK_BYTES;
+    this.heldPools = HELD_POOLS.map(({ blockBytes, part }) => ({
+      blockBytes,
+      blocks: Math.ceil(limits.heldPackets * part),
+    }));
+    this.end = this.heldPools.reduce((at, { blockBytes, blocks }) => at + blockBytes * blocks, this.held);
   }
 }
 

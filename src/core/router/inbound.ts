@@ -35,7 +35,7 @@ import { Flow } from "../wire/flow.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { TCP_FIN, TCP_FLAGS, TCP_RST, TCP_SEQUENCE, TCP_SYN, tcpHeaderBytes } from "../wire/tcp.ts";
 import { UDP_BYTES, UDP_DESTINATION, UDP_SOURCE } from "../wire/udp.ts";
-import { type Context, HELD_BLOCK_BYTES, SLOT_BYTES } from "./context.ts";
+import { type Context, SLOT_BYTES } from "./context.ts";
 import { CopyFilter } from "./copy-filter.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Peering } from "./peering.ts";
@@ -91,9 +91,9 @@ export class Inbound {
     this.handed = new Int32Array(context.limits.locals);
     this.generations = new Uint32Array(context.limits.sessions);
     this.copies = new CopyFilter();
-    const { sessions, heldPackets, heldPerSession } = context.limits;
+    const { sessions, heldPerSession } = context.limits;
     this.reorder = new ReorderBuffer(
-      context.view,
+      context.bytes,
       {
         release: (session, tag, at, headerBytes, payloadBytes) =>
           this.write(session as SessionSlot, tag, at, headerBytes, payloadBytes),
@@ -112,8 +112,7 @@ export class Inbound {
           this.spread.noteLate(context.sessions.node(session as SessionSlot), lateUs, this.nowUs),
       },
       context.layout.held,
-      heldPackets,
-      HELD_BLOCK_BYTES,
+      context.layout.heldPools,
       sessions,
       heldPerSession,
     );

@@ -3,50 +3,93 @@ import { describe, expect, it } from "vitest";
 import { ReorderBuffer } from "../../../../src/core/reorder/buffer.ts";
 
 const HEADER_BYTES = 20;
-const BLOCK_BYTES = 64;
 const BLOCKS = 32;
-const POOL_AT = 4096;
+const LARGE_BLOCKS = 8;
+const LARGEST_BLOCKS = 2;
+const POOLS = [
+  { blockBytes: 64, blocks: BLOCKS },
+  { blockBytes: 320, blocks: LARGE_BLOCKS },
+  { blockBytes: 1024, blocks: LARGEST_BLOCKS },
+];
+/** Of payload: the most that fits into a block of each size. */
+const [SMALL, LARGE, LARGEST] = POOLS.map(({ blockBytes }) => blockBytes - HEADER_BYTES) as [
+  number,
+  number,
+  number,
+];
+const POOLS_AT = 4096;
+const END = POOLS.reduce((at, { blockBytes, blocks }) => at + blockBytes * blocks, POOLS_AT);
+
+interface Released {
+  session: number;
+  number: number;
+  tag: number;
+  at: number;
+  payloadBytes: number;
+}
 
 /** A buffer whose packets carry their number in the header, and what it has handed on. */
 class Bench {
-  readonly released: { session: number; number: number; tag: number }[] = [];
+  readonly released: Released[] = [];
   evidence = -(2 ** 31);
   holdUs = 1e9;
   patienceUs = 0;
   readonly late: number[] = [];
   readonly buffer: ReorderBuffer;
-  private readonly view = new DataView(new ArrayBuffer(POOL_AT + BLOCKS * BLOCK_BYTES + 8));
+  private readonly bytes = new Uint8Array(END);
+  private readonly view = new DataView(this.bytes.buffer);
 
   constructor(limit = 16, sessions = 4) {
     const owner = {
       release: (session: number, tag: number, at: number, headerBytes: number, payloadBytes: number) => {
         expect(headerBytes).toBe(HEADER_BYTES);
         const number = this.view.getInt32(at + 4);
-        // The payload is the number again: it must have come along.
-        if (payloadBytes >= 4) expect(this.view.getInt32(at + HEADER_BYTES)).toBe(number);
-        this.released.push({ session, number, tag });
+        const packet = { session, number, tag, at, payloadBytes };
+        this.expectUnchanged(packet);
+        this.released.push(packet);
       },
       evidence: () => this.evidence,
       patienceUs: () => this.patienceUs,
       holdUs: () => this.holdUs,
       noteLate: (_: number, lateUs: number) => this.late.push(lateUs),
     };
-    this.buffer = new ReorderBuffer(this.view, owner, POOL_AT, BLOCKS, BLOCK_BYTES, sessions, limit);
+    this.buffer = new ReorderBuffer(this.bytes, owner, POOLS_AT, POOLS, sessions, limit);
   }
 
   /** A packet of ten numbers from `start` on, sent at `timestamp`. */
-  accept(start: number, timestamp = start, { session = 0, length = 10, nowUs = 0, tag = 0 } = {}): void {
-    this.view.setInt32(4, start);
-    this.view.setInt32(HEADER_BYTES, start);
+  accept(
+    start: number,
+    timestamp = start,
+    { session = 0, length = 10, nowUs = 0, tag = 0, payloadBytes = 8 } = {},
+  ): void {
+    this.write(start, payloadBytes);
     const end = (start + length) | 0;
-    this.buffer.accept(session, start | 0, end, timestamp | 0, nowUs, tag, 0, HEADER_BYTES, 8);
+    this.buffer.accept(session, start | 0, end, timestamp | 0, nowUs, tag, 0, HEADER_BYTES, payloadBytes);
   }
 
   /** A packet that has no other number than the time at which it was sent. */
-  acceptStamped(timestamp: number, { session = 0, nowUs = 0 } = {}): void {
-    this.view.setInt32(4, timestamp);
-    this.view.setInt32(HEADER_BYTES, timestamp);
-    this.buffer.acceptStamped(session, timestamp | 0, nowUs, 0, 0, HEADER_BYTES, 8);
+  acceptStamped(timestamp: number, { session = 0, nowUs = 0, payloadBytes = 8 } = {}): void {
+    this.write(timestamp, payloadBytes);
+    this.buffer.acceptStamped(session, timestamp | 0, nowUs, 0, 0, HEADER_BYTES, payloadBytes);
+  }
+
+  /** What was handed on since has been written: until then it must have stayed as it was. */
+  recycle(): void {
+    for (const packet of this.released.splice(0)) if (packet.at > 0) this.expectUnchanged(packet);
+    this.buffer.recycle();
+  }
+
+  /** The payload is the number again and again. */
+  private write(number: number, payloadBytes: number): void {
+    this.view.setInt32(4, number);
+    for (let i = 0; i < payloadBytes; i += 4) this.view.setInt32(HEADER_BYTES + i, number);
+  }
+
+  private expectUnchanged({ number, at, payloadBytes }: Released): void {
+    const words = Array.from({ length: 1 + payloadBytes / 4 }, (_, i) =>
+      this.view.getInt32(at + (i === 0 ? 4 : HEADER_BYTES + 4 * (i - 1))),
+    );
+    expect(new Set(words)).toEqual(new Set([number]));
   }
 
   get numbers(): number[] {
@@ -321,6 +364,72 @@ describe("the reorder buffer", () => {
     expect(bench.buffer.size).toBe(1);
   });
 
+  it("holds packets of any size, and puts them in order", () => {
+    const bench = new Bench();
+    const sizes = [SMALL, SMALL + 4, LARGE, LARGE + 4, LARGEST];
+    bench.accept(100);
+    for (const [i, payloadBytes] of sizes.entries()) bench.accept(160 - 10 * i, 0, { payloadBytes });
+    expect(bench.numbers).toEqual([100]);
+    expect(bench.buffer.size).toBe(sizes.length);
+    bench.accept(110);
+    expect(bench.numbers).toEqual([100, 110, 120, 130, 140, 150, 160]);
+    expect(bench.released.slice(2).map(({ payloadBytes }) => payloadBytes)).toEqual(sizes.toReversed());
+    bench.recycle();
+  });
+
+  it.each([
+    { payloadBytes: SMALL, blocks: BLOCKS, others: [LARGE, LARGEST] },
+    { payloadBytes: LARGE, blocks: LARGE_BLOCKS, others: [SMALL, LARGEST] },
+    { payloadBytes: LARGEST, blocks: LARGEST_BLOCKS, others: [SMALL, LARGE] },
+  ])(
+    "goes on as if there were no buffer where no block is free for $payloadBytes bytes, and only then",
+    ({ payloadBytes, blocks, others }) => {
+      const bench = new Bench(BLOCKS + 1);
+      for (const session of [0, 1, 2]) bench.accept(100, 0, { session });
+      for (let i = 0; i < blocks; i++) bench.accept(120 + 10 * i, 0, { payloadBytes });
+      for (const [i, other] of others.entries())
+        bench.accept(120, 0, { session: 1 + i, payloadBytes: other });
+      bench.released.length = 0;
+      expect(bench.buffer.size).toBe(blocks + 2);
+      bench.accept(2000, 0, { payloadBytes });
+      expect(bench.numbers).toEqual([...Array.from({ length: blocks }, (_, i) => 120 + 10 * i), 2000]);
+      expect(bench.buffer.counters.byFullness).toBe(1);
+      // They have not been written yet.
+      bench.accept(2020, 0, { payloadBytes });
+      expect(bench.buffer.counters.byFullness).toBe(2);
+      bench.recycle();
+      bench.accept(2040, 0, { payloadBytes });
+      expect(bench.buffer.size).toBe(3);
+    },
+  );
+
+  it("leaves what it has handed on as it is until that has been written", () => {
+    const step = fc.record({
+      start: fc.integer({ min: 0, max: 40 }).map((i) => 10 * i),
+      session: fc.integer({ min: 0, max: 3 }),
+      payloadBytes: fc.constantFrom(8, SMALL, LARGE, LARGEST),
+      evidence: fc.option(fc.integer({ min: 0, max: 400 }), { nil: undefined }),
+      isWritten: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+        const bench = new Bench(12);
+        for (const { start, session, payloadBytes, evidence, isWritten } of steps) {
+          bench.accept(start, start, { session, payloadBytes });
+          if (evidence !== undefined) {
+            bench.evidence = evidence;
+            bench.buffer.handleEvidence(0);
+          }
+          if (isWritten) bench.recycle();
+        }
+        bench.evidence = 400;
+        bench.buffer.handleEvidence(0);
+        bench.recycle();
+        expect(bench.buffer.size).toBe(0);
+      }),
+    );
+  });
+
   it("forgets a session, and starts anew with the number that it is told", () => {
     const bench = new Bench();
     bench.accept(100);
@@ -343,7 +452,8 @@ describe("the reorder buffer", () => {
       fc.property(orders, fc.integer(), (order, base) => {
         const bench = new Bench(BLOCKS);
         bench.accept(base | 0);
-        for (const offset of order) bench.accept((base + offset) | 0);
+        for (const offset of order)
+          bench.accept((base + offset) | 0, 0, { payloadBytes: offset % 20 === 0 ? LARGE : SMALL });
         const expected = [
           base,
           ...[...order].sort((one, other) => one - other).map((offset) => base + offset),

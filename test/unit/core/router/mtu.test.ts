@@ -49,23 +49,10 @@ describe("the size of packets that a path carries", () => {
   });
 
   it("is more than usual where that gets through, and no more is used before", () => {
-    const nodes = new TwoNodes([{ delayUs: 20_000 }]);
-    const local = (own: number) => ({
-      socket: 0,
-      device: "l0",
-      address: ipv4(10, 0, 0, own),
-      port: 7000,
-      mtu: 9000,
-    });
-    nodes.a.setLocals([local(1)]);
-    nodes.b.setLocals([local(2)]);
-    nodes.run(5);
+    const nodes = up(5, { delayUs: 20_000, mtu: 9000 });
     expect(mtus(nodes.a)).toEqual([9000]);
     expect(nodes.a.sizes).toEqual([1500 - OVERHEAD, 9000 - OVERHEAD]);
-    const narrow = new TwoNodes([{ delayUs: 20_000, mtuBytes: 1500 }]);
-    narrow.a.setLocals([local(1)]);
-    narrow.b.setLocals([local(2)]);
-    narrow.run(5);
+    const narrow = up(5, { delayUs: 20_000, mtu: 9000, mtuBytes: 1500 });
     expect(mtus(narrow.a)).toEqual([1500]);
     expect(narrow.a.sizes).toEqual([1500 - OVERHEAD]);
   });

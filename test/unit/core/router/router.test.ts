@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ipv4Header, TCP_FLAG, tcpHeader } from "../../../helpers/packets.ts";
 import type { Datagram } from "../../../sim/node.ts";
-import { ADDRESS_A as A, ADDRESS_B as B, tcpPacket, udpPacket } from "../../../sim/packets.ts";
+import {
+  ADDRESS_A as A,
+  ADDRESS_B as B,
+  readStamp,
+  stampedPayload,
+  tcpPacket,
+  udpPacket,
+} from "../../../sim/packets.ts";
 import { TwoNodes } from "../../../sim/two-nodes.ts";
 
 const udp = udpPacket;
@@ -129,6 +136,47 @@ describe("two routers", () => {
       else expect(Math.min(...overtaken)).toBeGreaterThan(5);
     }
   });
+
+  it.each(["tcp", "udp", "gre"])(
+    "put large packets in order, too, as large as lines carry them: %s",
+    (protocol) => {
+      // MTU and payload; the last ones as large as the router makes use of.
+      for (const [mtu, payloadBytes] of [
+        [9000, 4000],
+        [9000, 8800],
+        [65_535, 64_800],
+      ] as const) {
+        const links = [1000, 9000].map((delayUs) => ({ delayUs, mtu, queueBytes: 10e6 }));
+        const nodes = new TwoNodes(links, 1, { scheduler: "paper" });
+        nodes.b.router.setRules([{ name: "it", route: "throughput", reorder: "on" }]);
+        nodes.run(30);
+        const gre = (payload: Uint8Array) => {
+          const totalLength = 20 + payload.length;
+          return Uint8Array.from([
+            ...ipv4Header({ protocol: 47, totalLength, source: A, destination: B }),
+            ...payload,
+          ]);
+        };
+        const headerBytes = { tcp: 40, udp: 28, gre: 20 }[protocol]!;
+        const order: (number | undefined)[] = [];
+        nodes.b.onDelivered = (packet) => order.push(readStamp(packet.subarray(headerBytes))?.number);
+        for (let number = 0; number < 100; number++) {
+          const payload = stampedPayload({ flow: 1, number }, payloadBytes);
+          if (protocol === "tcp") nodes.a.inject(tcp(number * payloadBytes, payload));
+          else nodes.a.inject(protocol === "udp" ? udp(A, B, payload) : gre(payload));
+          nodes.run(0.001);
+        }
+        nodes.run(1);
+        expect([...order].sort((one, other) => one! - other!)).toEqual(
+          Array.from({ length: 100 }, (_, k) => k),
+        );
+        // The first one of a session that comes by a second path.
+        expect(order.filter((number, i) => i > 0 && number! < order[i - 1]!).length).toBeLessThanOrEqual(1);
+        expect(nodes.b.router.reordering.held).toBeGreaterThan(10);
+        expect(nodes.b.router.reordering.byFullness).toBe(0);
+      }
+    },
+  );
 
   it("hand fragments on as they are, whatever they are fragments of and whatever is put in order", () => {
     const nodes = new TwoNodes([{ delayUs: 1000 }, { delayUs: 9000 }], 1, { scheduler: "paper" });

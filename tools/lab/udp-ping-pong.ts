@@ -2,12 +2,12 @@
  * Script: round-trip times of small UDP datagrams, one at a time.
  *
  *     node udp-ping-pong.js serve ADDRESS PORT
- *     node udp-ping-pong.js ask ADDRESS PORT SECONDS     prints the times in µs as a JSON array
+ *     node udp-ping-pong.js ask ADDRESS PORT SECONDS BYTES     prints the times in µs as a JSON array
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 
-const [, , role, address, portText, secondsText] = process.argv;
+const [, , role, address, portText, secondsText, bytesText] = process.argv;
 const port = Number(portText);
 const socket = createSocket("udp4");
 
@@ -17,14 +17,14 @@ if (role === "serve") {
   await once(socket, "listening");
   console.log("ready");
 } else {
-  await ask(Number(secondsText));
+  await ask(Number(secondsText), Number(bytesText));
   socket.close();
 }
 
-async function ask(seconds: number): Promise<void> {
+async function ask(seconds: number, bytes: number): Promise<void> {
   const timesUs: number[] = [];
   const end = performance.now() + seconds * 1000;
-  const message = Buffer.alloc(64);
+  const message = Buffer.alloc(bytes);
   for (let sequence = 0; performance.now() < end; sequence++) {
     message.writeUInt32BE(sequence);
     const started = performance.now();

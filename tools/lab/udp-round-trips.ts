@@ -7,12 +7,12 @@ const setupTimeoutMs = 20_000;
 export async function udpRoundTripsUs(
   client: Host,
   server: Host,
-  { to, port, durationS }: { to: string; port: number; durationS: number },
+  { to, port, durationS, bytes = 64 }: { to: string; port: number; durationS: number; bytes?: number },
 ): Promise<number[]> {
   const serving = server.spawn(...command("serve", to, port));
   try {
     await serving.output(/^ready$/m);
-    const { stdout } = await client.exec(...command("ask", to, port, durationS), {
+    const { stdout } = await client.exec(...command("ask", to, port, durationS, bytes), {
       timeoutMs: durationS * 1000 + setupTimeoutMs,
     });
     return JSON.parse(stdout) as number[];

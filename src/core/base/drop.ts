@@ -11,6 +11,7 @@ export const DROP_REASONS = [
   "no-usable-path",
   "rate-limit",
   "queue-full",
+  "told-to-slow-down",
   // What came in from the network.
   "malformed-datagram",
   "unknown-kind",

@@ -260,7 +260,8 @@ export class Modes {
     let shared = 0;
     for (let i = 0; i < choice.copyCount; i++) {
       const taken = choice.copies[i]! as PathSlot;
-      if (paths.socket[taken] === paths.socket[slot]) shared++;
+      // Whatever its addresses, one of them per family: it is the line that fails.
+      if (paths.devices[taken] === paths.devices[slot]) shared++;
       if (paths.hasSameRemote(taken, slot)) shared++;
     }
     return shared;

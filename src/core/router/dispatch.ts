@@ -121,7 +121,7 @@ export class Dispatch {
     packetBytes: number,
   ): PathChoice {
     const rule = this.ruleOf(session, flow, packetBytes);
-    if (rule >= 0) this.rules.count(rule, packets, flow.packetBytes);
+    if (rule >= 0) this.rules.count(rule, packets, flow.bytesIn(packets));
     this.mode = this.modeOf(rule);
     return this.modes.choice(node, this.mode);
   }

@@ -177,7 +177,7 @@ export class Outbound {
     }
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
     const tcpFlags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
-    sessions.handleSent(session, this.segments, flow.packetBytes, tcpFlags, nowMs);
+    sessions.handleSent(session, this.segments, flow.bytesIn(this.segments), tcpFlags, nowMs);
     const { copyCount } = this.dispatch;
     if (copyCount <= 1) {
       this.emit(at, node, session, path, context.sequenced, context.stamp(nowUs, this.segments), nowMs);
@@ -272,6 +272,8 @@ export class Outbound {
       flow.tos |= ECN_CONGESTION;
       return false;
     }
+    const lastBytes = flow.payloadBytes - (this.segments - 1) * this.segmentBytes;
+    context.drops.count(DROP["told-to-slow-down"], flow.ipBytes + flow.transportBytes + lastBytes);
     if (this.segments === 1) return true;
     this.segments--;
     flow.payloadBytes = this.segments * this.segmentBytes;

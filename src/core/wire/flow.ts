@@ -164,6 +164,11 @@ export class Flow {
     this.compactable = transportBytes !== 0 && lengthsAgree && !this.hasOptions;
   }
 
+  /** What it takes in so many packets, each with all of its headers. */
+  bytesIn(packets: number): number {
+    return packets * (this.ipBytes + this.transportBytes) + this.payloadBytes;
+  }
+
   /**
    * Whether the sender of the packet is who has opened its session, as far as it shows. A TCP session that is older than
    * what is known of it was opened by whoever has the higher port: services have low ones.

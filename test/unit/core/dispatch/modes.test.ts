@@ -297,6 +297,23 @@ describe("protected-path mode", () => {
     expect(world.copies(1)).toEqual([slots[0], slots[3], slots[1]]);
   });
 
+  it("takes the addresses of both families on one line for one line", () => {
+    const world = new World({ mode: "protected-path", copies: 2 });
+    const [ipv4, ipv6, otherLine] = [
+      { ...ends(1, 1), socket: 10 },
+      { ...ends(1, 2), socket: 11 },
+      { ...ends(2, 3), socket: 20 },
+    ].map((path, i) => {
+      const slot = world.paths.add(A, "", path) as PathSlot;
+      world.paths.setUse(slot, USE_YES);
+      world.delay(slot, 10 + i);
+      return slot;
+    });
+    world.tick();
+    expect(world.copies()).not.toContain(ipv6);
+    expect(world.copies()).toEqual([ipv4, otherLine]);
+  });
+
   it("takes other ports of one host for the same", () => {
     const world = new World({ mode: "protected-path", copies: 2 });
     const first = world.add(1, 1);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sessionReports } from "../../../../src/core/tables/session-report.ts";
 import { ipv4Header, TCP_FLAG, tcpHeader } from "../../../helpers/packets.ts";
 import type { Datagram } from "../../../sim/node.ts";
 import {
@@ -103,6 +104,13 @@ describe("two routers", () => {
     expect(nodes.b.delivered.map(sequenceOf)).toEqual(Array.from({ length: 100 }, (_, i) => 1000 + 1000 * i));
     expect(data).toEqual(Array.from({ length: 20 }, (_, k) => [...bytes(5000, k)]).flat());
     expect(nodes.b.router.reordering.held).toBeGreaterThan(0);
+    const [sent, received] = [nodes.a, nodes.b].map(({ router, nowUs }) =>
+      sessionReports(router.sessions, nowUs / 1000).find(({ protocol }) => protocol === 6),
+    );
+    expect([sent!.sentPackets, sent!.sentBytes]).toEqual([
+      received!.receivedPackets,
+      received!.receivedBytes,
+    ]);
   });
 
   it("put datagrams in order where the receiver's rules want it, and then only", () => {

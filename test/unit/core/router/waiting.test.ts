@@ -168,8 +168,14 @@ describe("a flow that sends more than the lines carry", () => {
     const told = world.signalled - before;
     expect(told).toBeGreaterThan(2);
     expect(told).toBeLessThan(20);
-    const refused = world.nodes.a.router.drops.snapshot().find(({ reason }) => reason === "queue-full");
+    const drops = world.nodes.a.router.drops.snapshot();
+    const refused = drops.find(({ reason }) => reason === "queue-full");
     expect(refused?.packets).toBeGreaterThan(100);
+    expect(drops.find(({ reason }) => reason === "told-to-slow-down")).toEqual({
+      reason: "told-to-slow-down",
+      packets: world.signalled,
+      bytes: world.signalled * (40 + SIZE),
+    });
     expect(world.numbers(1).length + told + refused!.packets).toBe(world.sent[1]);
     expect(world.numbers(1)).toEqual([...world.numbers(1)].sort((a, b) => a - b));
     expect(world.heldBytes).toBe(0);

@@ -108,7 +108,7 @@ const LINES_9: readonly Profile[] = [
     ].map(withQueue),
   },
   {
-    name: "hotspot and LTE",
+    name: "Wi-Fi and hotspot",
     lines: [
       { rateMbit: 4.5, delayMs: 38 },
       { rateMbit: 1.52, delayMs: 175 },

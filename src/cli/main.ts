@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { availability } from "./commands/availability.ts";
 import { doctor } from "./commands/doctor.ts";
 import { down } from "./commands/down.ts";
 import { LAB, lab, runLab } from "./commands/lab.ts";
@@ -28,6 +29,7 @@ function mpip(): Promise<unknown> {
     .command(paths)
     .command(sessions)
     .command(peers)
+    .command(availability)
     .command(doctor)
     .command(lab)
     .demandCommand(1, "say what to do")

@@ -26,6 +26,7 @@ export function controlMethods(daemon: Controlled): Methods {
       return [...views, ...daemon.missingPaths(views)];
     },
     peers: () => peerViews(router, daemon.peers(), daemon.nowMs()),
+    availability: () => router.availability.snapshot(daemon.nowMs()),
     sessions: (params) => {
       const { limit, peer } = sessionsParams(params);
       return sessionsView(router, daemon.nowMs(), limit, peer);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PeerView, SessionsView } from "../../src/control/views.ts";
+import type { AvailabilityReport } from "../../src/core/tables/availability.ts";
 import {
   contentSha256,
   contentUrl,
@@ -132,6 +133,8 @@ realAddresses: true
     expect((await handedOver(client.host)) - count).toBeLessThan(20);
     const asked = (await client.host.exec("nft", ["list", "set", "ip", "mpip0", "asked"])).stdout;
     expect(asked).toContain(old.ip("q0"));
+    const known = await client.ask<AvailabilityReport[]>("availability");
+    expect(known).toContainEqual(expect.objectContaining({ address: old.ip("q0"), state: "no" }));
   });
 
   it("goes on without the daemon of either end, and with it again, within one connection", async () => {

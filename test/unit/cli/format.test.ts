@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { availabilityText } from "../../../src/cli/commands/availability.ts";
 import { pathsText } from "../../../src/cli/commands/paths.ts";
 import { peersText } from "../../../src/cli/commands/peers.ts";
 import { sessionsText } from "../../../src/cli/commands/sessions.ts";
@@ -128,6 +129,25 @@ office  l1/fd00::2   fd00::1 → [fd00::2]:7000  down, backup        -        - 
     );
     expect(text).toMatch(/office {2}icmp {6}10\.77\.0\.1 +10\.77\.0\.2 .*-\nand 3 more \(--limit\)\n$/);
     expect(sessionsText({ total: 0, sessions: [] })).toBe("there are no sessions\n");
+  });
+
+  it("show who was asked", () => {
+    const report = { address: "192.0.2.1", port: 7000, queries: 5, nextQueryInMs: undefined };
+    const text = availabilityText([
+      { ...report, state: "no", pinned: false, expiresInMs: 90_000 },
+      {
+        ...report,
+        address: "2001:db8::1",
+        state: "asking",
+        queries: 2,
+        pinned: true,
+        nextQueryInMs: 2000,
+        expiresInMs: undefined,
+      },
+    ]);
+    expect(text).toContain("192.0.2.1:7000      no            5               -          90 s\n");
+    expect(text).toContain("[2001:db8::1]:7000  asking        2           2.0 s         never\n");
+    expect(availabilityText([])).toBe("nobody has been asked\n");
   });
 
   it("show peers and status", () => {

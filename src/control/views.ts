@@ -53,7 +53,7 @@ export interface PeerView {
   routes: string[];
   addresses: Omit<AddressReport, "seenMs">[];
   heardMsAgo: number | undefined;
-  /** Attempts of other nodes with the same ID, which were refused. */
+  /** Attempts of other nodes with the same ID, or of itself with ours, which were refused. */
   clashes: number;
   /** Why it refuses us, if it does. */
   refusal: string | undefined;
@@ -172,14 +172,15 @@ export function peerViews(
       routes: [...(peers.find(({ name }) => name === node.name)?.routes ?? [])],
       addresses: node.addresses.map(({ address, port, sources }) => ({ address, port, sources })),
       heardMsAgo: Number.isFinite(node.heardMs) ? nowMs - node.heardMs : undefined,
-      clashes: node.clashes,
+      clashes: node.clashes + router.ownIdClashes(node.name),
       refusal: refusalOf(router, node.name),
     };
   });
   const unheard = peers
     .filter(({ name }) => !known.some((node) => node.name === name))
     .map(({ name, routes }): PeerView => {
-      return { ...UNHEARD, name, routes: [...routes], refusal: refusalOf(router, name) };
+      const clashes = router.ownIdClashes(name);
+      return { ...UNHEARD, name, routes: [...routes], clashes, refusal: refusalOf(router, name) };
     });
   return [...known, ...unheard];
 }

@@ -203,7 +203,7 @@ export class Daemon {
       return;
     }
     const { router } = this.node;
-    const peers = peerViews(router, [], nowMs());
+    const peers = peerViews(router, peersOf(this.config), nowMs());
     this.watch.note(pathViews(router, nowMs()), peers);
     if (this.file.pollChanged()) void this.reload();
     if (this.countQuotas()) this.node.followPolicies();

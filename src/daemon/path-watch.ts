@@ -33,9 +33,8 @@ export class PathWatch {
       else this.log.warn(`${name}: not reached any more`);
     }
     if (clashes > (before?.clashes ?? 0)) {
-      this.log.warn(
-        `${name}: another node with the node ID ${node} is refused; one of the two needs another ID`,
-      );
+      const id = node === undefined ? "our own node ID" : `the node ID ${node}`;
+      this.log.warn(`${name}: another node with ${id} is refused; one of the two needs another ID`);
     }
     if (refusal !== undefined && refusal !== before?.refusal)
       this.log.warn(`${name}: refuses us: ${refusal}`);

@@ -7,6 +7,7 @@ type Endpoint = [address: string, port: number];
 export type PlainField =
   | { nonce: string }
   | { instance: string }
+  | { asked: string }
   | { token: string }
   /** All of one family. */
   | { addresses: Endpoint[] }
@@ -44,6 +45,7 @@ export function encodeBody(fields: readonly PlainField[]): Uint8Array {
 function encodeField(field: PlainField): [type: number, value: number[]] {
   if ("nonce" in field) return [1, octets(field.nonce)];
   if ("instance" in field) return [2, octets(field.instance)];
+  if ("asked" in field) return [17, octets(field.asked)];
   if ("token" in field) return [5, octets(field.token)];
   if ("addresses" in field) {
     const is6 = field.addresses.some(([address]) => address.includes(":"));
@@ -89,7 +91,7 @@ export function decodeBody(body: Uint8Array): PlainField[] | null {
     const value = rest.slice(3, 3 + length);
     if (value.length < length) return null;
     rest = rest.slice(3 + length);
-    if (type < 1 || type > 16) continue;
+    if (type < 1 || type > 17) continue;
     const mayRepeat = [6, 7, 12, 15].includes(type);
     if (seen.has(type) && !mayRepeat) return null;
     seen.add(type);
@@ -138,6 +140,8 @@ function decodeField(type: number, value: number[]): PlainField | null {
       return length === 1 ? { refusal: at(0, 1) } : null;
     case 14:
       return length === 1 ? { version: at(0, 1) } : null;
+    case 17:
+      return length === 8 ? { asked: hex } : null;
     case 16:
       return length >= 1 && length <= 255 ? { closed: value } : null;
     default: {

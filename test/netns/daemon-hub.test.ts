@@ -121,3 +121,40 @@ peers: [{ name: hub, endpoints: ${hub.ip(`l${number}`)}, routes: [10.77.0.0/24, 
     expect(await lab.host("hub").sysctl("net.ipv4.ip_forward")).toBe("0");
   });
 });
+
+// one --l0-- two, which is a copy of it, the node ID included
+it("hosts that are copies of each other say so", async () => {
+  await using lab = await Lab.up({
+    hosts: { one: {}, two: {} },
+    links: { l0: { between: ["one", "two"], subnet6: "none" } },
+  });
+  const other = { one: "two", two: "one" } as const;
+  const daemons = (["one", "two"] as const).map(
+    (name, i) =>
+      new LabDaemon(
+        lab.host(name),
+        `
+name: ${name}
+node: "02:00:00:00:00:01"
+tun: { address: 10.77.0.${i + 1}/24 }
+interfaces: l0
+peers: [{ name: ${other[name]}, endpoints: ${lab.host(other[name]).ip("l0")}, routes: 10.77.0.${2 - i} }]
+`,
+      ),
+  );
+  try {
+    await Promise.all(daemons.map((daemon) => daemon.up()));
+    for (const daemon of daemons) {
+      await daemon.process!.output(
+        /another node with our own node ID is refused; one of the two needs another/,
+      );
+      await waitFor(
+        async () => /down, refuses us: node ID clash, \d+ ID clashes/.test(await daemon.run("peers")),
+        { what: "the clash in mpip peers" },
+      );
+      expect(await daemon.run("status")).toMatch(/dropped +node-id-clash: \d+ packets/);
+    }
+  } finally {
+    for (const daemon of daemons) daemon[Symbol.dispose]();
+  }
+});

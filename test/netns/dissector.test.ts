@@ -286,6 +286,8 @@ function shownFields(mpip: Shown): PlainField[] {
         return [{ version: number("version") }];
       case 16:
         return [{ closed: field.texts("mpip.closed").map(Number) }];
+      case 17:
+        return [{ asked: hex("asked") }];
       case 15: {
         const counts = field.texts("mpip.nack.count").map(Number);
         const firsts = field.texts("mpip.nack.first").map(Number);

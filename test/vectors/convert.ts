@@ -5,6 +5,7 @@ import {
   Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_ASKED,
   FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_INSTANCE,
@@ -79,6 +80,8 @@ function plainField(reader: BodyReader): PlainField {
       return { nonce: pair() };
     case FIELD_INSTANCE:
       return { instance: pair() };
+    case FIELD_ASKED:
+      return { asked: pair() };
     case FIELD_TOKEN:
       return { token: pair() };
     case FIELD_ADDRESSES4:
@@ -138,6 +141,7 @@ export function writeField(writer: BodyWriter, field: PlainField): boolean {
   const low = (hex: string) => Number.parseInt(hex.slice(8), 16) | 0;
   if ("nonce" in field) return writer.nonce(high(field.nonce), low(field.nonce));
   if ("instance" in field) return writer.instance(high(field.instance), low(field.instance));
+  if ("asked" in field) return writer.asked(high(field.asked), low(field.asked));
   if ("token" in field) return writer.token(high(field.token), low(field.token));
   if ("addresses" in field) {
     const words = Int32Array.from(field.addresses.flatMap(([address]) => [...parseAddress(address)]));

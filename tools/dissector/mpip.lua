@@ -43,6 +43,7 @@ local TYPES = {
   [14] = "Version",
   [15] = "NACK ranges",
   [16] = "Closed paths",
+  [17] = "Asked instance",
 }
 
 local REFUSALS = {
@@ -76,6 +77,7 @@ local f = {
   field_value = ProtoField.bytes("mpip.field.value", "Value"),
   nonce = ProtoField.uint64("mpip.nonce", "Nonce", base.HEX),
   instance = ProtoField.uint64("mpip.instance", "Instance", base.HEX),
+  asked = ProtoField.uint64("mpip.asked", "Asked instance", base.HEX),
   token = ProtoField.uint64("mpip.token", "Token", base.HEX),
   list_ipv4 = ProtoField.ipv4("mpip.list.ipv4", "IPv4 address"),
   list_ipv6 = ProtoField.ipv6("mpip.list.ipv6", "IPv6 address"),
@@ -255,6 +257,7 @@ local READERS = {
       end
     end,
   },
+  [17] = one(f.asked, 8),
 }
 
 -- False where the body must be rejected: what comes behind that place is not shown.

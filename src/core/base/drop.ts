@@ -19,6 +19,7 @@ export const DROP_REASONS = [
   "own-node-id",
   "unknown-node",
   "node-id-clash",
+  "node-table-full",
   "unknown-path",
   "no-session-for-compact-form",
   "source-not-of-peer",

@@ -16,10 +16,8 @@ import type { Context, Local } from "./context.ts";
 const BODY_MAX_BYTES = 1200;
 /** So long is a query: its answer, which is not to be longer, has room for the name and most lists of addresses. */
 const QUERY_BYTES = 400;
-/** So long is a probe: as its answer, which says where it came from. */
+/** So long is a probe at least: as its answer, which says where it came from. */
 export const PROBE_BYTES = 32;
-/** The same where the answer is to say what the device there can receive. */
-export const PROBE_MTU_BYTES = 37;
 
 /** Puts control packets into the plan: `begin`, fields through `body`, then one of the `send` methods. */
 export class ControlSender {
@@ -44,6 +42,33 @@ export class ControlSender {
   /** Begins an answer to a question of so many bytes, which is not longer. */
   beginAnswer(questionBytes: number): BodyWriter {
     return this.begin(Math.min(questionBytes, BODY_MAX_BYTES));
+  }
+
+  /**
+   * Begins a probe of a path, of `bytes` bytes or more: which instance of our node asks, and which one of the other is
+   * asked, since there may be other nodes with their IDs.
+   */
+  probe(path: PathSlot, tokenHigh: number, tokenLow: number, bytes = 0): BodyWriter {
+    const { instanceHigh, instanceLow } = this.context.node;
+    const body = this.begin(Math.max(bytes, BODY_MAX_BYTES));
+    body.token(tokenHigh, tokenLow);
+    body.instance(instanceHigh, instanceLow);
+    this.tellAsked(path);
+    body.padTo(bytes);
+    return body;
+  }
+
+  /** Begins a probe to a place from which packets of a path came: no longer than they, it says only who is asked. */
+  challenge(path: PathSlot, tokenHigh: number, tokenLow: number): void {
+    this.begin().token(tokenHigh, tokenLow);
+    this.tellAsked(path);
+    this.body.padTo(PROBE_BYTES);
+  }
+
+  private tellAsked(path: PathSlot): void {
+    const { nodes, paths } = this.context;
+    const node = paths.nodeOf(path);
+    this.body.asked(nodes.instanceHigh[node]!, nodes.instanceLow[node]!);
   }
 
   /** Begins a query: who asks. */

@@ -3,7 +3,7 @@ import { NONE, type PathSlot } from "../base/ids.ts";
 import { isMappedIpv4 } from "../wire/address.ts";
 import { KIND_PROBE } from "../wire/control-block.ts";
 import type { Context } from "./context.ts";
-import { type ControlSender, PROBE_BYTES } from "./control-sender.ts";
+import type { ControlSender } from "./control-sender.ts";
 
 /** What lines carry, as a rule, with providers' tunnels of all kinds: bytes of an IP packet, the largest first. */
 const SIZES = [
@@ -253,10 +253,7 @@ export class MtuSearch {
 
   private sendProbe(path: PathSlot, tokenLow: number, packetBytes: number, nowUs: number): void {
     const { paths } = this.context;
-    const bodyBytes = Math.max(packetBytes - paths.overheadBytes(path), PROBE_BYTES);
-    const body = this.sender.begin(bodyBytes);
-    body.token(this.tokenHigh[path]!, tokenLow);
-    body.padTo(bodyBytes);
+    this.sender.probe(path, this.tokenHigh[path]!, tokenLow, packetBytes - paths.overheadBytes(path));
     this.sender.sendAs(KIND_PROBE, path, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
   }
 

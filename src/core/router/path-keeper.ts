@@ -14,10 +14,10 @@ import {
 } from "../wire/control-block.ts";
 import { FIELD_MTU, FIELD_OBSERVED, FIELD_TOKEN } from "../wire/control-body.ts";
 import type { Context, Local } from "./context.ts";
-import { type ControlSender, PROBE_BYTES, PROBE_MTU_BYTES } from "./control-sender.ts";
+import { type ControlSender, PROBE_BYTES } from "./control-sender.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { MtuSearch } from "./mtu-search.ts";
-import { PathMoves } from "./path-moves.ts";
+import { isChallenge, PathMoves } from "./path-moves.ts";
 import { PATH_PROBING, PATH_READY, PATH_SUSPECT, PathStates } from "./path-states.ts";
 import { LATE_BEATS, PathWatch, RTT_SLACK } from "./path-watch.ts";
 import { BEAT_MS, Reporter } from "./reporter.ts";
@@ -318,8 +318,7 @@ export class PathKeeper {
   ): void {
     const mtuBytes = this.answerProbe(path, block, reader, from, fromAt, port, nowUs);
     // That is how the peer asks where it has seen us instead of where we were.
-    if ((reader.seen & (1 << FIELD_OBSERVED)) !== 0 && !this.isActive(path, nowUs / 1000))
-      this.keepAlive.handleDeath(path);
+    if (isChallenge(reader) && !this.isActive(path, nowUs / 1000)) this.keepAlive.handleDeath(path);
     if (mtuBytes > 0) this.mtu.setPeerBound(path, mtuBytes, nowUs / 1000);
     // The peer can reach us here: so may we it.
     if (this.states.of(path) !== PATH_READY && this.intervalMs[path]! > PROBE_MS) {
@@ -493,10 +492,8 @@ export class PathKeeper {
   }
 
   private ask(path: PathSlot, nowUs: number): void {
-    const body = this.sender.begin();
-    body.token(this.tokenHigh[path]!, this.tokenLow[path]!);
+    const body = this.sender.probe(path, this.tokenHigh[path]!, this.tokenLow[path]!);
     body.mtu(this.mtu.ownBound(path));
-    body.padTo(PROBE_MTU_BYTES);
     this.sender.sendOn(KIND_PROBE, path, nowUs);
   }
 

@@ -3,7 +3,7 @@ import { ADDRESS_OBSERVED } from "../tables/node-addresses.ts";
 import { addressText, isSameAddress } from "../wire/address.ts";
 import type { BodyReader } from "../wire/body-reader.ts";
 import { type ControlBlock, FLAG_SEQUENCED, KIND_PROBE } from "../wire/control-block.ts";
-import { FIELD_TOKEN } from "../wire/control-body.ts";
+import { FIELD_ASKED, FIELD_INSTANCE, FIELD_TOKEN } from "../wire/control-body.ts";
 import type { Context } from "./context.ts";
 import { type ControlSender, PROBE_BYTES } from "./control-sender.ts";
 
@@ -155,12 +155,16 @@ export class PathMoves {
   private send(challenge: Challenge, nowUs: number): void {
     const { sender } = this;
     const { words, port } = challenge;
-    const body = sender.begin();
-    body.token(challenge.tokenHigh, challenge.tokenLow);
-    body.observed(words, 0, port);
-    sender.sendAs(KIND_PROBE, challenge.path as PathSlot, words, 0, port, nowUs);
+    const path = challenge.path as PathSlot;
+    sender.challenge(path, challenge.tokenHigh, challenge.tokenLow);
+    sender.sendAs(KIND_PROBE, path, words, 0, port, nowUs);
     challenge.sentMs = nowUs / 1000;
   }
+}
+
+/** Whether a probe asks at a place that may be a new one: it does not say who asks. */
+export function isChallenge(reader: BodyReader): boolean {
+  return (reader.seen & (1 << FIELD_ASKED)) !== 0 && (reader.seen & (1 << FIELD_INSTANCE)) === 0;
 }
 
 function isAt(challenge: Challenge, from: Int32Array, fromAt: number, port: number): boolean {

@@ -8,6 +8,8 @@ export interface Peer {
   askedMs: number;
   /** One of REFUSAL_*: what it answered last, if it was not taken in since. */
   refusal: number;
+  /** Queries from where it is to be that had our own node ID. */
+  clashes: number;
 }
 
 export const REFUSAL_NONE = 0;

@@ -2,7 +2,7 @@ import { DROP } from "../base/drop.ts";
 import { NONE, type NodeSlot, type None, type PathSlot } from "../base/ids.ts";
 import { RECORD_ADDRESS, RECORD_PORT } from "../batch/layout.ts";
 import { ADDRESS_ADVERTISED, ADDRESS_CONFIGURED } from "../tables/node-addresses.ts";
-import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED } from "../tables/nodes.ts";
+import { INSTANCE_CLASH, INSTANCE_DOUBTFUL, INSTANCE_RESTARTED, INSTANCE_SAME } from "../tables/nodes.ts";
 import { ARRIVAL_DUPLICATE } from "../tables/path-arrivals.ts";
 import { BodyReader } from "../wire/body-reader.ts";
 import {
@@ -22,6 +22,7 @@ import {
 import {
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_ASKED,
   FIELD_INSTANCE,
   FIELD_NAME,
   FIELD_NONCE,
@@ -29,6 +30,7 @@ import {
   FIELD_VERSION,
   hasRequiredFields,
   PROTOCOL_VERSION,
+  REFUSAL_BUSY,
   REFUSAL_NODE_ID_CLASH,
   REFUSAL_NOT_CONFIGURED,
   REFUSAL_VERSION,
@@ -38,7 +40,7 @@ import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { PathKeeper } from "./path-keeper.ts";
-import type { PathMoves } from "./path-moves.ts";
+import { isChallenge, type PathMoves } from "./path-moves.ts";
 import { type Peer, REFUSAL_NONE } from "./peer.ts";
 import { Repair } from "./repair.ts";
 import { Strangers } from "./strangers.ts";
@@ -104,6 +106,7 @@ export class Peering {
         node: known?.node ?? NONE,
         askedMs: Number.NEGATIVE_INFINITY,
         refusal: known?.refusal ?? REFUSAL_NONE,
+        clashes: known?.clashes ?? 0,
       };
     });
     for (const { spec, node } of before) {
@@ -140,13 +143,9 @@ export class Peering {
     nowUs: number,
   ): void {
     const { context, reader } = this;
-    const { drops, nodes, node: own } = context;
+    const { drops, nodes } = context;
     if (!reader.begin(context.view, at, block.userBytes) || !hasRequiredFields(block.kind, reader.seen)) {
       drops.count(DROP["malformed-datagram"], bytes);
-      return;
-    }
-    if (block.nodeHigh === own.idHigh && block.nodeLow === own.idLow) {
-      drops.count(DROP["own-node-id"], bytes);
       return;
     }
     const addressAt = recordAt + RECORD_ADDRESS;
@@ -155,10 +154,23 @@ export class Peering {
       this.handleIntroduction(block, bytes, socket, records, addressAt, port, nowUs);
       return;
     }
+    if (this.isOwnId(block)) {
+      drops.count(DROP["own-node-id"], bytes);
+      return;
+    }
     const node = nodes.find(block.nodeHigh, block.nodeLow);
     if (node === NONE) {
       drops.count(DROP["unknown-node"], bytes);
       return;
+    }
+    if (block.kind === KIND_PROBE) {
+      const instance = this.readInstance(node, records, addressAt, port, nowUs / 1000);
+      if (instance !== INSTANCE_SAME) {
+        // One that has restarted introduces itself before its probes count.
+        drops.count(DROP[instance === INSTANCE_RESTARTED ? "unknown-node" : "node-id-clash"], bytes);
+        return;
+      }
+      reader.begin(context.view, at, block.userBytes);
     }
     let path = this.pathOf(block, node, socket, records, addressAt, port);
     if (path === NONE) path = this.handleStray(block, node, socket, records, addressAt, port, nowUs);
@@ -177,6 +189,35 @@ export class Peering {
       this.news.handle(path, node, block, reader, nowUs / 1000);
     else if (block.kind === KIND_NACK) this.repair.handleNack(node, reader, nowUs);
     else this.keeper.handle(path, node, block, reader, records, addressAt, port, nowUs);
+  }
+
+  private isOwnId(block: Readonly<ControlBlock>): boolean {
+    const { node } = this.context;
+    return block.nodeHigh === node.idHigh && block.nodeLow === node.idLow;
+  }
+
+  /**
+   * Which instance of its node a probe is of, INSTANCE_*: the known one, unless it says something else; INSTANCE_CLASH
+   * where it is another node with our ID that is asked.
+   */
+  private readInstance(
+    node: NodeSlot,
+    from: Int32Array,
+    fromAt: number,
+    port: number,
+    nowMs: number,
+  ): number {
+    const { reader } = this;
+    const { nodes, node: own } = this.context;
+    let instance = INSTANCE_SAME;
+    while (reader.next()) {
+      if (reader.type !== FIELD_INSTANCE && reader.type !== FIELD_ASKED) continue;
+      const [high, low] = [reader.high(), reader.low()];
+      if (reader.type === FIELD_INSTANCE)
+        instance = nodes.judgeInstance(node, high, low, from, fromAt, port, nowMs);
+      else if (high !== own.instanceHigh || low !== own.instanceLow) return INSTANCE_CLASH;
+    }
+    return instance;
   }
 
   /** The path of which both ends and the peer's ID are those of a packet. */
@@ -242,7 +283,9 @@ export class Peering {
       if (claimed !== NONE) moves.challenge(claimed, block, from, fromAt, port, nowUs);
       return NONE;
     }
-    if (claimed === NONE) return keeper.addPathAt(node, socket, from, fromAt, port, nowUs / 1000);
+    if (claimed === NONE) {
+      return isChallenge(reader) ? NONE : keeper.addPathAt(node, socket, from, fromAt, port, nowUs / 1000);
+    }
     // What the peer sends once it has the answer makes us ask in turn; both at once would be more than it sent.
     keeper.answerProbe(claimed, block, reader, from, fromAt, port, nowUs);
     return NONE;
@@ -286,6 +329,11 @@ export class Peering {
     return this.peers.find(({ spec }) => spec.name === name)?.refusal ?? REFUSAL_NONE;
   }
 
+  /** How often a node that may be the peer has asked with our own node ID. */
+  ownIdClashes(name: string): number {
+    return this.peers.find(({ spec }) => spec.name === name)?.clashes ?? 0;
+  }
+
   nextDeadlineMs(): number {
     const { availability, nodes } = this.context;
     return Math.min(
@@ -307,7 +355,12 @@ export class Peering {
 
   private askAgain(peer: Peer, nowMs: number): void {
     const { availability } = this.context;
-    if (peer.node === NONE || nowMs - peer.askedMs < ASK_AGAIN_MS || this.keeper.hasUsable(peer.node)) return;
+    if (peer.node === NONE) return;
+    if (this.keeper.hasUsable(peer.node)) {
+      peer.refusal = REFUSAL_NONE;
+      return;
+    }
+    if (nowMs - peer.askedMs < ASK_AGAIN_MS) return;
     peer.askedMs = nowMs;
     for (const { address, port } of peer.spec.endpoints) {
       const slot = availability.ask(address, 0, port, true, nowMs);
@@ -376,6 +429,20 @@ export class Peering {
       refuse(REFUSAL_VERSION);
       return;
     }
+    if (this.isOwnId(block)) {
+      const { instanceHigh, instanceLow } = context.node;
+      // Our own query has come back, unless it is that of another node.
+      const isOurs = told.instanceHigh === instanceHigh && told.instanceLow === instanceLow;
+      if (isOurs || !isQuery) {
+        drops.count(DROP["own-node-id"], bytes);
+        return;
+      }
+      drops.count(DROP["node-id-clash"], bytes);
+      const rival = peerAt(this.peers, told.name, from, fromAt, port);
+      if (rival !== undefined) rival.clashes++;
+      refuse(REFUSAL_NODE_ID_CLASH);
+      return;
+    }
     const nowMs = nowUs / 1000;
     const isTaken = (name: string) => this.peers.some(({ spec }) => spec.name === name);
     const peer =
@@ -386,12 +453,15 @@ export class Peering {
       refuse(REFUSAL_NOT_CONFIGURED);
       return;
     }
-    const node = this.admit(peer, block, told, from, fromAt, port, nowMs);
-    if (node === NONE) {
-      drops.count(DROP["node-id-clash"], bytes);
-      refuse(REFUSAL_NODE_ID_CLASH);
+    const refusal = this.admit(peer, block, told, from, fromAt, port, nowMs);
+    if (refusal !== REFUSAL_NONE) {
+      drops.count(DROP[refusal === REFUSAL_BUSY ? "node-table-full" : "node-id-clash"], bytes);
+      refuse(refusal);
       return;
     }
+    // That it asks does not say that it takes us in.
+    if (!isQuery) peer.refusal = REFUSAL_NONE;
+    const node = peer.node as NodeSlot;
     context.availability.confirm(from, fromAt, port, nowMs);
     if (isQuery && this.sender.confirm(told.nonceHigh, told.nonceLow, from, fromAt, port, block.userBytes))
       this.sender.sendTo(KIND_CONFIRM, socket, from, fromAt, port, nowUs);
@@ -421,10 +491,7 @@ export class Peering {
     const free = this.peers.filter(
       ({ spec, node }) => spec.node === undefined && (node === NONE || !nodes.isAlive(node, nowMs)),
     );
-    return (
-      free.find((peer) => isEndpointOf(peer, from, fromAt, port)) ??
-      free.find(({ spec }) => spec.name === name)
-    );
+    return peerAt(free, name, from, fromAt, port);
   }
 
   /** What is behind a node: by configuration, and its real addresses. */
@@ -434,7 +501,7 @@ export class Peering {
     routes.set(node, [...(peer?.spec.routes ?? []), ...real.prefixesOf(node)]);
   }
 
-  /** The node's slot, with what it told of itself; NONE where another one with its ID is alive. */
+  /** Takes a node in as a peer, with what it told of itself; answers why not, or REFUSAL_NONE. */
   private admit(
     peer: Peer,
     block: Readonly<ControlBlock>,
@@ -443,13 +510,13 @@ export class Peering {
     fromAt: number,
     port: number,
     nowMs: number,
-  ): NodeSlot | None {
+  ): number {
     const { context } = this;
     const { nodes, sessions, node: own } = context;
     const isNew = nodes.find(block.nodeHigh, block.nodeLow) === NONE;
     const isConfigured = this.peers.includes(peer);
     const node = nodes.add(block.nodeHigh, block.nodeLow, isConfigured, peer.spec.name, nowMs);
-    if (node === NONE) return NONE;
+    if (node === NONE) return REFUSAL_BUSY;
     const instance = nodes.handleInstance(
       node,
       told.instanceHigh,
@@ -459,7 +526,7 @@ export class Peering {
       port,
       nowMs,
     );
-    if (instance === INSTANCE_CLASH || instance === INSTANCE_DOUBTFUL) return NONE;
+    if (instance === INSTANCE_CLASH || instance === INSTANCE_DOUBTFUL) return REFUSAL_NODE_ID_CLASH;
     if (isNew) {
       const higher = compareNodeIds(own.idHigh, own.idLow, block.nodeHigh, block.nodeLow) > 0;
       sessions.beginNode(node, higher, context.random() >>> 1);
@@ -468,7 +535,6 @@ export class Peering {
       this.keeper.renewNode(node);
       sessions.forgetPeerKnowledge(node);
     }
-    peer.refusal = REFUSAL_NONE;
     if (peer.node !== node) {
       if (peer.node !== NONE) this.removeNode(peer.node, nowMs);
       this.strangers.forget(node);
@@ -482,7 +548,7 @@ export class Peering {
     for (let i = 0; i < told.ports.length; i++) {
       nodes.addresses.learn(node, told.words, 4 * i, told.ports[i]!, ADDRESS_ADVERTISED, nowMs);
     }
-    return node;
+    return REFUSAL_NONE;
   }
 
   private removeNode(node: NodeSlot, nowMs: number): void {
@@ -497,6 +563,20 @@ export class Peering {
     nodes.remove(node);
     for (const peer of this.peers) if (peer.node === node) peer.node = NONE;
   }
+}
+
+/** Of some peers, the one that is to be at a place or, failing that, has a name. */
+function peerAt(
+  peers: readonly Peer[],
+  name: string,
+  from: Int32Array,
+  fromAt: number,
+  port: number,
+): Peer | undefined {
+  return (
+    peers.find((peer) => isEndpointOf(peer, from, fromAt, port)) ??
+    peers.find(({ spec }) => spec.name === name)
+  );
 }
 
 function isEndpointOf({ spec }: Peer, from: Int32Array, fromAt: number, port: number): boolean {

@@ -150,6 +150,11 @@ export class Router {
     return this.peering.refusal(peer);
   }
 
+  /** How often a node that may be the peer has asked with our own node ID. */
+  ownIdClashes(peer: string): number {
+    return this.peering.ownIdClashes(peer);
+  }
+
   /** Where the paths have changed, tells how large packets may be. While none works, they may be what they were. */
   private followPaths(): void {
     const { paths } = this.context;

@@ -52,7 +52,7 @@ export class Strangers {
     const isKnown = isTaken(address) || this.list.some(({ spec }) => spec.name === address);
     const name = isKnown ? nodeIdText(block.nodeHigh, block.nodeLow) : address;
     const stranger = { spec: { name, endpoints: [], routes: [] }, node: NONE, usedMs: nowMs, askedMs: nowMs };
-    return { ...stranger, refusal: REFUSAL_NONE } as Stranger;
+    return { ...stranger, refusal: REFUSAL_NONE, clashes: 0 } as Stranger;
   }
 
   find(node: number): Peer | undefined {

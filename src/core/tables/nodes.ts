@@ -3,7 +3,7 @@ import type { HashSeed } from "../base/hash.ts";
 import { NONE, type NodeSlot, type None } from "../base/ids.ts";
 import { Slab } from "../base/slab.ts";
 import { WordMap } from "../base/word-map.ts";
-import { type AddressReport, NodeAddresses } from "./node-addresses.ts";
+import { ADDRESS_CONFIGURED, ADDRESS_OBSERVED, type AddressReport, NodeAddresses } from "./node-addresses.ts";
 
 /** What a control packet says of the instance of the node that it came from. */
 export const INSTANCE_SAME = 0;
@@ -60,9 +60,10 @@ export class Nodes {
   /** Nodes that found the table full. */
   refused = 0;
 
+  /** Of the node as we know it. */
+  readonly instanceHigh: Int32Array;
+  readonly instanceLow: Int32Array;
   private readonly ids: WordMap;
-  private readonly instanceHigh: Int32Array;
-  private readonly instanceLow: Int32Array;
   private readonly hasInstance: Uint8Array;
   /** Of the rival that was refused last. */
   private readonly rivalHigh: Int32Array;
@@ -157,20 +158,26 @@ export class Nodes {
     port: number,
     nowMs: number,
   ): number {
-    if (this.hasInstance[slot] === 0) {
+    const instance = this.judgeInstance(slot, high, low, address, at, port, nowMs);
+    if (instance === INSTANCE_SAME) this.heardMs[slot] = nowMs;
+    else if (instance === INSTANCE_NEW || instance === INSTANCE_RESTARTED)
       this.accept(slot, high, low, nowMs);
-      return INSTANCE_NEW;
-    }
-    if (this.instanceHigh[slot] === (high | 0) && this.instanceLow[slot] === (low | 0)) {
-      this.heardMs[slot] = nowMs;
-      return INSTANCE_SAME;
-    }
-    const isAlive = this.isAlive(slot, nowMs);
-    const isElsewhere = this.addresses.findOf(slot, address, at, port) === NONE;
-    if (!isAlive || !isElsewhere) {
-      this.accept(slot, high, low, nowMs);
-      return INSTANCE_RESTARTED;
-    }
+    return instance;
+  }
+
+  /** What `handleInstance` would answer, of a packet that introduces nobody: by it no instance is accepted. */
+  judgeInstance(
+    slot: NodeSlot,
+    high: number,
+    low: number,
+    address: Int32Array,
+    at: number,
+    port: number,
+    nowMs: number,
+  ): number {
+    if (this.hasInstance[slot] === 0) return INSTANCE_NEW;
+    if (this.instanceHigh[slot] === (high | 0) && this.instanceLow[slot] === (low | 0)) return INSTANCE_SAME;
+    if (!this.isAlive(slot, nowMs) || this.isPlaceOf(slot, address, at, port)) return INSTANCE_RESTARTED;
     const isSameRival = this.rivalHigh[slot] === (high | 0) && this.rivalLow[slot] === (low | 0);
     if (isSameRival && this.heardMs[slot]! > this.rivalMs[slot]!) {
       this.clashes[slot]!++;
@@ -181,6 +188,12 @@ export class Nodes {
     this.rivalHigh[slot] = high;
     this.rivalLow[slot] = low;
     return INSTANCE_DOUBTFUL;
+  }
+
+  /** Whether the node is known to be at an address. What it merely lists may be a private one, and another node's, too. */
+  private isPlaceOf(slot: NodeSlot, address: Int32Array, at: number, port: number): boolean {
+    const known = this.addresses.findOf(slot, address, at, port);
+    return known !== NONE && (this.addresses.sources[known]! & (ADDRESS_CONFIGURED | ADDRESS_OBSERVED)) !== 0;
   }
 
   /** Whether the node was heard a moment ago. */

@@ -77,7 +77,7 @@ export class BodyReader {
     return false;
   }
 
-  /** The first half of a NONCE, INSTANCE or TOKEN, as int32. */
+  /** The first half of a NONCE, INSTANCE, TOKEN or ASKED, as int32. */
   high(): number {
     return this.view.getInt32(this.valueAt);
   }

@@ -6,6 +6,7 @@ import {
   type Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_ASKED,
   FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_HEAD_BYTES,
@@ -67,6 +68,11 @@ export class BodyWriter {
 
   instance(high: number, low: number): boolean {
     return this.pair(FIELD_INSTANCE, high, low);
+  }
+
+  /** The instance of the node that is asked. */
+  asked(high: number, low: number): boolean {
+    return this.pair(FIELD_ASKED, high, low);
   }
 
   token(high: number, low: number): boolean {

@@ -37,8 +37,9 @@ export const FIELD_REFUSAL = 13;
 export const FIELD_VERSION = 14;
 export const FIELD_NACK = 15;
 export const FIELD_CLOSED = 16;
+export const FIELD_ASKED = 17;
 /** Types from here on, and 0, are not known. */
-export const FIELD_COUNT = 17;
+export const FIELD_COUNT = 18;
 
 export const PROTOCOL_VERSION = 1;
 /** No node speaks it: who asks with it wants to know whether anybody is there, and is refused by all. */
@@ -91,6 +92,7 @@ const LENGTHS: readonly (readonly [min: number, max: number, step: number])[] = 
   [1, 1, 1],
   [NACK_HEAD_BYTES, 0xffff, NACK_RANGE_BYTES],
   [1, CLOSED_MAX_BYTES, 1],
+  [PAIR_BYTES, PAIR_BYTES, 1],
 ];
 const MIN_BYTES = Int32Array.from(LENGTHS, ([min]) => min);
 const MAX_BYTES = Int32Array.from(LENGTHS, ([, max]) => max);

@@ -16,6 +16,7 @@ import {
   Echo,
   FIELD_ADDRESSES4,
   FIELD_ADDRESSES6,
+  FIELD_ASKED,
   FIELD_CLOSED,
   FIELD_ECHO,
   FIELD_INSTANCE,
@@ -54,7 +55,13 @@ const KIND_NAMES = [
 ] as const;
 
 /** By code. */
-const REFUSALS = [undefined, "node ID clash", "not configured", "busy", "version"] as const;
+const REFUSALS = [
+  undefined,
+  "node ID clash",
+  "not configured",
+  "no room for another node",
+  "version",
+] as const;
 
 /** Why somebody is refused. */
 export function refusalText(code: number): string {
@@ -117,6 +124,8 @@ function fieldText(reader: BodyReader): string {
       return `nonce ${pairText(reader)}`;
     case FIELD_INSTANCE:
       return `instance ${pairText(reader)}`;
+    case FIELD_ASKED:
+      return `asked ${pairText(reader)}`;
     case FIELD_TOKEN:
       return `token ${pairText(reader)}`;
     case FIELD_ADDRESSES4:

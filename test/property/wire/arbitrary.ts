@@ -69,6 +69,7 @@ export const body: fc.Arbitrary<PlainField[]> = fc
     single: fc.tuple(
       fc.record({ nonce: hex(8) }),
       fc.record({ instance: hex(8) }),
+      fc.record({ asked: hex(8) }),
       fc.record({ token: hex(8) }),
       fc.record({ observed: fc.oneof(endpoint(ipv4), endpoint(ipv6)) }),
       fc.record({ mtu: unsigned(16) }),

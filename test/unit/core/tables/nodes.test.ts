@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NONE, type NodeSlot } from "../../../../src/core/base/ids.ts";
-import { ADDRESS_OBSERVED } from "../../../../src/core/tables/node-addresses.ts";
+import { ADDRESS_ADVERTISED, ADDRESS_OBSERVED } from "../../../../src/core/tables/node-addresses.ts";
 import {
   INSTANCE_CLASH,
   INSTANCE_DOUBTFUL,
@@ -135,6 +135,23 @@ describe("the instance of a node", () => {
   it("is another one after a restart at the same place, however quick", () => {
     const { from } = withNode();
     expect([from(2, HERE, 1001), from(2, HERE, 1002)]).toEqual([INSTANCE_RESTARTED, INSTANCE_SAME]);
+  });
+
+  it("is not accepted by a packet that introduces nobody", () => {
+    const { from, nodes, slot } = withNode();
+    const judge = (instance: number, address: Int32Array, nowMs: number) =>
+      nodes.judgeInstance(slot, 0, instance, address, 0, PORT, nowMs);
+    expect([judge(2, HERE, 1001), judge(2, HERE, 1002)]).toEqual([INSTANCE_RESTARTED, INSTANCE_RESTARTED]);
+    expect([judge(1, THERE, 2000), nodes.heardMs[slot]]).toEqual([INSTANCE_SAME, 1000]);
+    expect(judge(2, THERE, 2000)).toBe(INSTANCE_DOUBTFUL);
+    expect(from(1, HERE, 2500)).toBe(INSTANCE_SAME);
+    expect([judge(2, THERE, 3000), nodes.clashes[slot]]).toEqual([INSTANCE_CLASH, 1]);
+  });
+
+  it("is not known to be where the node merely says that it has an address", () => {
+    const { from, nodes, slot } = withNode();
+    nodes.addresses.learn(slot, THERE, 0, PORT, ADDRESS_ADVERTISED, 1000);
+    expect(from(2, THERE, 1500)).toBe(INSTANCE_DOUBTFUL);
   });
 
   it("is another one after a restart elsewhere, once the old one has been silent", () => {

@@ -58,7 +58,7 @@ export class Congestion {
   /** One of WAIT, WAIT_AND_SIGNAL and REFUSE for a packet that has to wait for a path, behind others of its session or not. */
   judge(node: NodeSlot, session: SessionSlot, path: PathSlot, isBehind: boolean, nowUs: number): number {
     const { queues } = this.paths;
-    this.look(node);
+    this.look(node, path);
     const { rttUs } = this;
     const lateUs = queues.floorUs[path]! + queues.waitUs(path, nowUs) - this.slowestUs;
     const shortUs = Math.max(WAIT_RTTS * rttUs, WAIT_MIN_US, (WAIT_MIN_BYTES * 1e6) / this.bytesPerS);
@@ -94,14 +94,15 @@ export class Congestion {
     return true;
   }
 
-  private look(node: NodeSlot): void {
+  /** At the paths that share out a node's packets, and the one that is waited for, which a rule may have named. */
+  private look(node: NodeSlot, waitedFor: PathSlot): void {
     const { paths } = this;
     const { floorUs, rateBytesPerS } = paths.queues;
     let fastestUs = Number.POSITIVE_INFINITY;
     let total = 0;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;
+      if (!(paths.isEligible(path) || path === waitedFor) || Number.isNaN(floorUs[path]!)) continue;
       fastestUs = Math.min(fastestUs, floorUs[path]!);
       if (rateBytesPerS[path]! < Number.POSITIVE_INFINITY) total += rateBytesPerS[path]!;
     }
@@ -110,7 +111,7 @@ export class Congestion {
     this.bytesPerS = total;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!paths.isEligible(path) || Number.isNaN(floorUs[path]!)) continue;
+      if (!(paths.isEligible(path) || path === waitedFor) || Number.isNaN(floorUs[path]!)) continue;
       if (floorUs[path]! - fastestUs > (WORTH_US * rateBytesPerS[path]!) / total) continue;
       this.slowestUs = Math.max(this.slowestUs, floorUs[path]!);
       this.rttUs = Math.max(this.rttUs, paths.delays.rttUs[path]!);

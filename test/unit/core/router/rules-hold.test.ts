@@ -80,7 +80,11 @@ describe("a rule that names a line", () => {
     world.udp(3_000, 480);
     expect(world.came).toBeGreaterThan(1_500);
     expect(world.data[0]).toBe(0);
+    // No more waits than for any other line.
+    world.nodes.run(0.3);
+    const soon = world.came;
     world.nodes.run(2);
+    expect(world.came).toBe(soon);
     const before = world.came;
     world.udp(150, 6_400);
     world.nodes.run(0.5);

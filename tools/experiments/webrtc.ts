@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Link } from "../lab/index.ts";
+import { type Link, median } from "../lab/index.ts";
 import { AUDIO_LOST, type Call, callCharts, measureCalls, mpipWays, SETTLED_S, VIDEO } from "./calls.ts";
 import type { Experiment, Run } from "./experiment.ts";
 import { figuresTable } from "./figure-report.ts";
@@ -27,6 +27,7 @@ import {
 } from "./webrtc/page.ts";
 
 const wide = { rateMbit: 20, delayMs: 10 };
+const AUDIO_BELOW_BYTES = 300;
 
 const CALLS: readonly Call[] = [
   { name: "unplugged", lines: [wide, wide].map(withQueue), cut: (link) => link.cut("carrier", "a") },
@@ -39,13 +40,23 @@ const CALLS: readonly Call[] = [
       patch: { rules: [{ protocol: "udp", priority: "throughput", reorder: "on" }] },
     },
   },
+  {
+    name: "50 and 80 ms",
+    lines: [50, 80].map((delayMs) => withQueue({ rateMbit: 20, delayMs })),
+    // Sound and picture have one port; packets of sound are small.
+    rules: {
+      name: "audio rule",
+      patch: { rules: [{ protocol: "udp", sizeBelow: AUDIO_BELOW_BYTES, priority: "responsiveness" }] },
+    },
+  },
 ];
 
 const MOST_BITS_PER_S = 2_500_000;
 
 /** Names of figures. */
 const FRAMES = "frames/s";
-const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, FRAMES, AUDIO_LOST];
+const AUDIO_DELAY = "ms from microphone to ear, median";
+const FIGURES = [LONGEST, FREEZES, FROZEN, VIDEO, FRAMES, AUDIO_LOST, AUDIO_DELAY];
 
 /** How soon a broken connection is noticed by the application. */
 const LOOK_EVERY_MS = 200;
@@ -166,6 +177,7 @@ function callRun({ samples, shownS }: Watched, seconds: number): Pick<Run, "figu
       [VIDEO]: mbit(first, last),
       [FRAMES]: gaps.values.length / (seconds - SETTLED_S),
       [AUDIO_LOST]: lost / (lost + came),
+      [AUDIO_DELAY]: median(settled.flatMap(({ audio }) => audio!.delayMs ?? [])),
     },
     series: {
       "video Mbit/s": {

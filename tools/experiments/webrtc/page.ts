@@ -76,8 +76,10 @@ export const WATCH = `(() => {
     const sample = { atS: (performance.now() - began) / 1000 };
     for (const stats of (await connection.getStats()).values()) {
       if (stats.type !== "inbound-rtp") continue;
-      const { bytesReceived, packetsLost, packetsReceived } = stats;
-      sample[stats.kind] = { bytesReceived, packetsLost, packetsReceived };
+      const { bytesReceived, packetsLost, packetsReceived, estimatedPlayoutTimestamp, timestamp } = stats;
+      // What is heard now was said so long ago: by the sender's clock, which counts from 1900 and is the same machine's.
+      const delayMs = timestamp + 2_208_988_800_000 - estimatedPlayoutTimestamp;
+      sample[stats.kind] = { bytesReceived, packetsLost, packetsReceived, delayMs };
     }
     samples.push(sample);
   }, 250);
@@ -101,4 +103,6 @@ interface Received {
   bytesReceived: number;
   packetsLost: number;
   packetsReceived: number;
+  /** Of what is played, from the sender's microphone; not a number before the sender has told the time. */
+  delayMs: number | null;
 }

@@ -1,4 +1,5 @@
 import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
+import { IPV6_MIN_MTU_BYTES } from "../core/wire/ipv6.ts";
 import { type RuleProblem, ruleProblems } from "./rule.ts";
 import { MISSING } from "./schema-parts.ts";
 import {
@@ -30,6 +31,7 @@ export function relationProblems(file: unknown): Problem[] {
     realAddresses === false
       ? [{ path: ["tun", "address"], message: MISSING }]
       : []),
+    ...mtuProblems(mapping(tun), peers, realAddresses),
     ...algorithm1Problems(scheduler, algorithm1),
     ...peerProblems(peers),
     ...nodeProblems(node, peers),
@@ -49,6 +51,19 @@ export function relationProblems(file: unknown): Problem[] {
         : [],
     ),
   ];
+}
+
+function mtuProblems({ address, mtu }: Mapping, peers: Peers, realAddresses: unknown): Problem[] {
+  if (typeof mtu !== "number" || mtu >= IPV6_MIN_MTU_BYTES) return [];
+  const prefixes = [
+    ...list(address).map((value) => parsed(parseInterfaceAddress, value)),
+    ...peers.flatMap((peer) => list(peer?.routes)).map((value) => parsed(parsePrefix, value)),
+  ];
+  const ipv6 = prefixes.find((prefix) => prefix?.family === 6);
+  if (ipv6 === undefined && realAddresses === false) return [];
+  const why = ipv6 === undefined ? "realAddresses may carry" : `${formatPrefix(ipv6)} needs`;
+  const advice = `write at least ${IPV6_MIN_MTU_BYTES}, or auto`;
+  return [{ path: ["tun", "mtu"], message: `${mtu} is too small for IPv6, which ${why}; ${advice}` }];
 }
 
 function algorithm1Problems(scheduler: unknown, algorithm1: unknown): Problem[] {

@@ -1,5 +1,6 @@
 import { formatPrefix, type InterfaceSelector } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
+import { IPV6_MIN_MTU_BYTES } from "../core/wire/ipv6.ts";
 import { type IdleLine, idleLines } from "../daemon/idle-lines.ts";
 import type { HostAddress } from "../daemon/interfaces.ts";
 import { tunMtu } from "../daemon/mtu.ts";
@@ -15,8 +16,6 @@ export interface Target {
   readonly address: string;
   readonly port: number;
 }
-
-const IPV6_MIN_MTU_BYTES = 1280;
 
 /** Which lines are used, and why others that are meant are not. */
 export function interfaceFindings(

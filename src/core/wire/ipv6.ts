@@ -3,6 +3,8 @@
  * that it was asked.
  */
 export const IPV6_BYTES = 40;
+/** Of every link, so that the kernel has no IPv6 on a device with less. */
+export const IPV6_MIN_MTU_BYTES = 1280;
 /** Version, traffic class and flow label, in one word. */
 export const IPV6_FIRST_WORD = 0;
 export const IPV6_PAYLOAD_LENGTH = 4;

@@ -260,3 +260,25 @@ log: loud
     ]);
   });
 });
+
+describe("an MTU with which the kernel has no IPv6", () => {
+  const lines = (...more: string[]) => problems(["tun:", "  mtu: 1279", ...more].join("\n"));
+  const advice = "write at least 1280, or auto";
+
+  it("is refused where there may be some", () => {
+    expect(lines('  address: [10.77.0.1/24, "fd77::1/64"]')).toEqual([
+      `f.yaml:2: tun.mtu: 1279 is too small for IPv6, which fd77::1/64 needs; ${advice}`,
+    ]);
+    expect(
+      lines("  address: 10.77.0.1", 'peers: [{ name: b, endpoints: 192.0.2.1, routes: "::/0" }]'),
+    ).toEqual([`f.yaml:2: tun.mtu: 1279 is too small for IPv6, which ::/0 needs; ${advice}`]);
+    expect(lines("realAddresses: true")).toEqual([
+      `f.yaml:2: tun.mtu: 1279 is too small for IPv6, which realAddresses may carry; ${advice}`,
+    ]);
+  });
+
+  it("is as good as any other where there is none, and 1280 is enough", () => {
+    expect(lines("  address: 10.77.0.1/24")).toEqual([]);
+    expect(problems('tun: { mtu: 1280, address: "fd77::1/64" }')).toEqual([]);
+  });
+});

@@ -88,10 +88,10 @@ export interface Native {
   /** Throws away what is to be read; answers how many messages that were. */
   netlinkDrain(fd: number): number;
   /**
-   * All rules (RTM_GETRULE), or all routes for everything (RTM_GETROUTE), of a family as the kernel numbers it: its
-   * messages, one after the other. Answers their length.
+   * All rules (RTM_GETRULE), addresses (RTM_GETADDR), or routes (RTM_GETROUTE) into the device or, without one, for
+   * everything, of a family as the kernel numbers it: its messages, one after the other. Answers their length.
    */
-  netlinkDump(request: number, family: number, answer: Uint8Array): number;
+  netlinkDump(request: number, family: number, answer: Uint8Array, device?: number): number;
 
   /** Calls back once in each turn of the event loop in which the descriptor has something to read; `turn` counts them. */
   pollStart(fd: number, callback: (turn: number) => void): number;

@@ -24,28 +24,28 @@ export class ConfigError extends Error {
 }
 
 export function readConfig(path: string): Config {
-  let text: string;
+  return parseConfig(readText(path), path);
+}
+
+export function readText(path: string): string {
   try {
-    text = readFileSync(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === "ENOENT" ? "there is no such file; name one with -c" : (error as Error).message;
     throw new ConfigError([`${path}: cannot be read: ${why}`]);
   }
-  return parseConfig(text, path);
 }
 
 /** `file` is how messages call it. */
 export function parseConfig(text: string, file: string): Config {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
-  const at = (offset: number, message: string) => `${file}:${lines.linePos(offset).line}: ${message}`;
+  const { document, at } = parseText(text, file);
   if (document.errors.length > 0) {
     throw new ConfigError(
       document.errors.map(({ pos, message }) => at(pos[0], `${firstLine(message)}; correct the YAML`)),
     );
   }
-  const value = withoutNulls(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const value = contentOf(document);
   const result = configSchema.safeParse(value, { reportInput: true });
   const rules = (result.data?.rules ?? []).map((rule, i) => ({
     ...rule,
@@ -53,20 +53,38 @@ export function parseConfig(text: string, file: string): Config {
   }));
   const problems = [
     ...repeatedKeys(document.contents, []),
-    ...(result.error?.issues.flatMap((issue) => issueProblems(issue, value)) ?? []),
+    ...(result.error?.issues.flatMap(issueProblems) ?? []),
     ...relationProblems(value),
     ...compileProblems(rules),
   ];
-  if (result.data === undefined || problems.length > 0) {
-    const placed = problems.map((problem) => ({ problem, offset: offsetOf(document, problem.path) }));
-    placed.sort((one, other) => one.offset - other.offset);
-    throw new ConfigError(placed.map(({ problem, offset }) => at(offset, problemText(problem))));
-  }
+  if (result.data === undefined || problems.length > 0) throw placedError(text, file, problems);
   return { ...result.data, rules };
 }
 
-function issueProblems(issue: z.core.$ZodIssue, value: unknown): Problem[] {
-  const path = pathInFile(issue.path as (string | number)[], value);
+/** What is wrong with a file that says `text`. */
+export function placedError(text: string, file: string, problems: readonly Problem[]): ConfigError {
+  const { document, at } = parseText(text, file);
+  const value = contentOf(document);
+  const placed = problems
+    .map(({ path, message }) => ({ path: pathInFile(path, value), message }))
+    .map((problem) => ({ problem, offset: offsetOf(document, problem.path) }));
+  placed.sort((one, other) => one.offset - other.offset);
+  return new ConfigError(placed.map(({ problem, offset }) => at(offset, problemText(problem))));
+}
+
+function parseText(text: string, file: string) {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const at = (offset: number, message: string) => `${file}:${lines.linePos(offset).line}: ${message}`;
+  return { document, at };
+}
+
+function contentOf(document: Document.Parsed): unknown {
+  return withoutNulls(document.toJS({ maxAliasCount: 100 }) ?? {});
+}
+
+function issueProblems(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path as (string | number)[];
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       path: [...path, key],

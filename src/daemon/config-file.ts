@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
-import { type Config, ConfigError, readConfig } from "../config/parse.ts";
+import { type Config, ConfigError, placedError, readConfig, readText } from "../config/parse.ts";
+import type { Problem } from "../config/relations.ts";
 
 /** The configuration file, and whether it has changed: it is looked at, so it may be replaced in any way. */
 export class ConfigFile {
@@ -21,16 +22,25 @@ export class ConfigFile {
 
   /** What the file says, or what is wrong with it. */
   read(): Config | ConfigError {
-    try {
-      return readConfig(this.path);
-    } catch (error) {
-      if (error instanceof ConfigError) return error;
-      throw error;
-    }
+    return orError(() => readConfig(this.path));
+  }
+
+  /** What turns out to be wrong with the file only when it is put to use. */
+  error(problems: readonly Problem[]): ConfigError {
+    return orError(() => placedError(readText(this.path), this.path, problems));
   }
 
   private stampNow(): string {
     const stat = statSync(this.path, { throwIfNoEntry: false, bigint: true });
     return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+  }
+}
+
+function orError<T>(work: () => T): T | ConfigError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
   }
 }

@@ -8,11 +8,12 @@ import { ControlServer } from "../control/server.ts";
 import { pathViews, peerViews } from "../control/views.ts";
 import type { PeerSpec } from "../core/router/router.ts";
 import { HostError } from "../host/error.ts";
-import { Host, sweepHost } from "../host/host.ts";
+import { Host, type HostFailures, sweepHost } from "../host/host.ts";
 import { Journal } from "../host/journal.ts";
 import type { RealHostState } from "../host/state.ts";
 import { nowUs } from "../io/clock.ts";
 import { ConfigFile } from "./config-file.ts";
+import { hostProblems } from "./host-problems.ts";
 import { LinePolicies } from "./line-policies.ts";
 import { controlMethods } from "./methods.ts";
 import { missingPaths } from "./missing-paths.ts";
@@ -20,6 +21,7 @@ import { NetworkWatch } from "./network-watch.ts";
 import { Node } from "./node.ts";
 import { defaultNodeId } from "./node-id.ts";
 import { PathWatch } from "./path-watch.ts";
+import { PutBack } from "./put-back.ts";
 import { hasNames, Resolver } from "./resolver.ts";
 import { peersOf, statusView } from "./status.ts";
 
@@ -53,6 +55,7 @@ export class Daemon {
   private readonly file: ConfigFile;
   private readonly resolver: Resolver;
   private readonly watch: PathWatch;
+  private readonly putBack: PutBack;
   private readonly startedMs = nowMs();
   private readonly markEnded: () => void;
   private config: Config;
@@ -82,7 +85,7 @@ export class Daemon {
       journal.remove();
       throw error;
     }
-    const daemon = new Daemon(options, config, node, new Host(journal), policies);
+    const daemon = new Daemon(options, config, node, new Host(config.tun.name, journal), policies);
     try {
       await daemon.begin();
     } catch (error) {
@@ -114,6 +117,7 @@ export class Daemon {
     this.file = new ConfigFile(configPath);
     this.resolver = new Resolver(log);
     this.watch = new PathWatch(log);
+    this.putBack = new PutBack(config.tun.name, log);
     node.onResized = () => void this.change(() => this.followHost());
   }
 
@@ -128,23 +132,31 @@ export class Daemon {
     return this.change(async () => {
       const read = this.file.read();
       if (read instanceof ConfigError) {
-        this.configError = read.message;
-        for (const line of read.lines) this.log.error(line);
-        this.log.error("the configuration stays as it was");
+        this.refuse(read);
+        return;
+      }
+      const wanted = withoutRestart(this.config, read);
+      const peers = await this.resolver.resolve(wanted.peers, wanted.port);
+      if (this.stopping !== undefined) return;
+      this.node.setConfigs(this.config, wanted);
+      const { refused } = this.report(await this.applyHost(wanted));
+      if (this.stopping !== undefined) return;
+      if (refused.length > 0) {
+        this.node.setConfigs(this.config);
+        await this.followHost();
+        this.refuse(this.file.error(hostProblems(wanted, refused)));
         return;
       }
       this.configError = undefined;
       const fixed = needsRestart(this.config, read);
       if (fixed.length > 0) this.log.warn(`${fixed.join(", ")}: a change has an effect after a restart only`);
-      const wanted = withoutRestart(this.config, read);
-      const peers = await this.resolver.resolve(wanted.peers, wanted.port);
-      if (this.stopping !== undefined) return;
       const rulesDiffer = !isDeepStrictEqual(wanted.rules, this.config.rules);
       this.config = wanted;
       this.setPeers(peers);
       if (rulesDiffer) this.node.router.setRules(wanted.rules);
       this.log.level = wanted.log;
       this.policies.setConfig(wanted);
+      this.node.setConfigs(wanted);
       this.node.followInterfaces(wanted);
       this.countQuotas();
       this.node.followPolicies();
@@ -152,6 +164,12 @@ export class Daemon {
       await this.followHost();
       this.log.info(`${this.file.path}: read and in use`);
     });
+  }
+
+  private refuse({ message, lines }: ConfigError): void {
+    this.configError = message;
+    for (const line of lines) this.log.error(line);
+    this.log.error("the configuration stays as it was");
   }
 
   private async begin(): Promise<void> {
@@ -162,8 +180,8 @@ export class Daemon {
     node.start();
     // Before a route for everything leads into the tunnel, which may be where the name server is not.
     await this.resolve();
-    const failures = await this.applyHost([]);
-    if (failures.length > 0) throw new HostError(failures.join("\n"));
+    const { refused } = this.report(await this.applyHost(config, []));
+    if (refused.length > 0) throw this.file.error(hostProblems(config, refused));
     this.setReal();
     // Without what is done for the lines, those that need nothing work all the same.
     await this.followHost();
@@ -218,7 +236,13 @@ export class Daemon {
   }
 
   private followNetwork(): void {
-    if (this.node.followInterfaces(this.config)) void this.change(() => this.followHost());
+    const haveChanged = this.node.followInterfaces(this.config);
+    void this.change(async () => {
+      const isToPutBack = this.putBack.isDue(this.host.missing(), nowMs());
+      // With too small a one the kernel has taken away all IPv6.
+      if (isToPutBack) this.node.restoreMtu();
+      if (haveChanged || isToPutBack) await this.followHost();
+    });
   }
 
   /** One change after the other, and none once the daemon is ending. */
@@ -248,11 +272,17 @@ export class Daemon {
   }
 
   private async followHost(): Promise<void> {
-    for (const failure of await this.applyHost()) this.log.error(failure);
+    for (const { reason } of this.report(await this.applyHost()).refused) this.log.error(reason);
   }
 
-  private applyHost(lines = this.node.lines): Promise<string[]> {
-    const { tun, peers, forward, exit, dns, port } = this.config;
+  /** What is left behind does no harm to anything else. */
+  private report(failures: HostFailures): HostFailures {
+    for (const { reason } of failures.left) this.log.error(reason);
+    return failures;
+  }
+
+  private applyHost(config = this.config, lines = this.node.lines): Promise<HostFailures> {
+    const { tun, peers, forward, exit, dns, port } = config;
     return this.host.apply({
       tun: tun.name,
       mtu: this.node.mtu,
@@ -263,12 +293,11 @@ export class Daemon {
       dns,
       port,
       lines,
-      real: this.realHostState(),
+      real: this.realHostState(config),
     });
   }
 
-  private realHostState(): RealHostState | undefined {
-    const { realAddresses } = this.config;
+  private realHostState({ realAddresses } = this.config): RealHostState | undefined {
     if (realAddresses === false) return undefined;
     const destinations = realAddresses === true ? undefined : realAddresses;
     const families = [...new Set(this.node.sockets.addresses.map(({ family }) => family))].sort();

@@ -3,8 +3,8 @@ import { networkInterfaces } from "node:os";
 import type { InterfaceSelector } from "../config/values.ts";
 import { matchesPattern } from "../core/base/pattern.ts";
 import { familyOf, parseAddress } from "../io/address.ts";
+import { deviceLink } from "../io/device.ts";
 import { defaultRouteDevices } from "../io/network-tables.ts";
-import { deviceLink } from "./device.ts";
 
 /** An address of the host. */
 export interface HostAddress {

@@ -1,6 +1,7 @@
+import type { Config } from "../config/parse.ts";
 import { TRAILER_BYTES } from "../core/wire/control-block.ts";
 import { IPV4_MIN_BYTES } from "../core/wire/ipv4.ts";
-import { IPV6_BYTES } from "../core/wire/ipv6.ts";
+import { IPV6_BYTES, IPV6_MIN_MTU_BYTES } from "../core/wire/ipv6.ts";
 import { UDP_BYTES } from "../core/wire/udp.ts";
 import type { HostAddress } from "./interfaces.ts";
 
@@ -17,5 +18,16 @@ export function tunMtu(addresses: readonly HostAddress[]): number {
 
 /** The nearest that the TUN device can have: IPv6 is not to be had below 1280, nor IPv4 as a rule below 576. */
 export function possibleMtu(packetBytes: number, hasIpv6: boolean): number {
-  return Math.min(Math.max(packetBytes, hasIpv6 ? 1280 : 576), MTU_MAX_BYTES);
+  return Math.min(Math.max(packetBytes, hasIpv6 ? IPV6_MIN_MTU_BYTES : 576), MTU_MAX_BYTES);
+}
+
+/** What the TUN device has by a configuration, where packets of so many bytes fit through all paths. */
+export function deviceMtu(config: Config, packetBytes: number): number {
+  const { mtu } = config.tun;
+  return mtu === "auto" ? possibleMtu(packetBytes, mayHaveIpv6(config)) : mtu;
+}
+
+function mayHaveIpv6({ tun, peers, realAddresses }: Config): boolean {
+  const prefixes = [...tun.address, ...peers.flatMap(({ routes }) => routes)];
+  return realAddresses !== false || prefixes.some(({ family }) => family === 6);
 }

@@ -5,15 +5,15 @@ import type { Config } from "../config/parse.ts";
 import type { NodeId } from "../config/values.ts";
 import { type PeerSpec, Router, type RouterOptions } from "../core/router/router.ts";
 import { nowUs } from "../io/clock.ts";
+import { deviceLink } from "../io/device.ts";
 import { openArena } from "../io/native.ts";
 import type { DatagramPort, TunPort } from "../io/port.ts";
 import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
-import { deviceLink } from "./device.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
 import type { LinePolicies } from "./line-policies.ts";
 import { Loop } from "./loop.ts";
-import { possibleMtu, tunMtu } from "./mtu.ts";
+import { deviceMtu, tunMtu } from "./mtu.ts";
 import { Sockets } from "./sockets.ts";
 
 /** What keeps a node from starting, and not only from using an address. */
@@ -34,7 +34,7 @@ export class Node {
   onResized: () => void = () => {};
   private readonly loop: Loop;
   private readonly log: Logger;
-  private config: Interfaces;
+  private configs: readonly Config[];
   /** The largest packet that fits through all paths; undefined before there was one. */
   private packetBytes: number | undefined;
 
@@ -46,7 +46,7 @@ export class Node {
     try {
       const sockets = new Sockets(udp, config.port, policies, log);
       openAtStart(sockets, wantedAddresses(config), log);
-      const mtu = config.tun.mtu === "auto" ? tunMtu(sockets.addresses) : config.tun.mtu;
+      const mtu = deviceMtu(config, tunMtu(sockets.addresses));
       const tun = openTun({ name: config.tun.name, mtu, ring, offloads: { checksum, tso, uso } }, arena, log);
       let node: Node | undefined;
       const router = new Router(arena, routerOptions(id, config, tun), {
@@ -73,7 +73,7 @@ export class Node {
     log: Logger,
   ) {
     this.name = nameOf(config);
-    this.config = config;
+    this.configs = [config];
     this.id = id;
     this.router = router;
     this.sockets = sockets;
@@ -127,7 +127,6 @@ export class Node {
   /** Has a socket on each address that there is now; answers whether `lines` have changed. */
   followInterfaces(config: Interfaces): boolean {
     const { sockets, router, loop } = this;
-    this.config = config;
     const wanted = wantedAddresses(config);
     const before = sockets.all;
     // The number of a socket that is closed may be that of the next one: the router learns of the end first.
@@ -148,11 +147,23 @@ export class Node {
     this.followMtu();
   }
 
+  /**
+   * The MTU follows the configuration; while the host is led from one to another, that which wants more, since there is
+   * no IPv6 on a device that is too small.
+   */
+  setConfigs(...configs: readonly Config[]): void {
+    this.configs = configs;
+    this.followMtu();
+  }
+
+  /** After somebody else may have made it another one. */
+  restoreMtu(): void {
+    this.tun.setMtu(this.mtu);
+  }
+
   private followMtu(): void {
-    const { tun } = this.config;
-    const hasIpv6 = tun.address.some(({ family }) => family === 6);
     const packetBytes = this.packetBytes ?? tunMtu(this.sockets.addresses);
-    const mtu = tun.mtu === "auto" ? possibleMtu(packetBytes, hasIpv6) : tun.mtu;
+    const mtu = Math.max(...this.configs.map((config) => deviceMtu(config, packetBytes)));
     if (mtu === this.mtu) return;
     this.mtu = mtu;
     this.tun.setMtu(mtu);

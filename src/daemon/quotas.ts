@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { QuotaConfig } from "../config/interface.ts";
 import type { QuotaView } from "../control/views.ts";
-import { deviceLink } from "./device.ts";
+import { deviceLink } from "../io/device.ts";
 import { periodEnd, periodStart } from "./quota-period.ts";
 
 const WRITE_INTERVAL_MS = 60_000;

@@ -1,49 +1,92 @@
-import { hostChanges } from "./diff.ts";
+import { type HostChanges, hostChanges } from "./diff.ts";
 import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
-import { type Action, type HostItem, hostItems } from "./plan.ts";
-import { isStrict, readSysctl, readText, runActions } from "./run.ts";
+import { type Action, type HostItem, hostItems, keeperItem } from "./plan.ts";
+import { presentItems } from "./present.ts";
+import { type Failure, isStrict, readSysctl, readText, runActions } from "./run.ts";
 import type { HostState } from "./state.ts";
+
+/** What did not work. */
+export interface HostFailures {
+  /** What the host is to have, and has not. */
+  readonly refused: readonly Failure[];
+  /** What it is not to have any more, and still has. */
+  readonly left: readonly Failure[];
+}
 
 /** What the daemon has done to the host, and how it is undone. One change at a time. */
 export class Host {
+  private readonly tun: string;
   private readonly journal: Journal;
   private items: HostItem[] = [];
   private busy: Promise<unknown> = Promise.resolve();
 
-  constructor(journal: Journal) {
+  constructor(tun: string, journal: Journal) {
+    this.tun = tun;
     this.journal = journal;
   }
 
-  /** Makes the host be as wanted; answers what did not work, in one line each. */
-  apply(state: HostState): Promise<string[]> {
+  /** Makes the host be as wanted; what is gone without our doing is put back. */
+  apply(state: HostState): Promise<HostFailures> {
     return this.next(async () => {
-      const { undo, apply } = hostChanges(this.items, hostItems(state));
-      const undone = await runActions(undo.flatMap((item) => item.undo ?? []));
-      const areNeeded = await Promise.all(
-        apply.map(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict)),
-      );
-      const needed = apply.filter((_, i) => areNeeded[i]);
-      const completed = await Promise.all(
-        needed.map((item) =>
-          withOldValue(
-            item,
-            this.items.find(({ id }) => id === item.id),
-          ),
-        ),
-      );
-      const replaced = new Set([...undo, ...completed].map(({ id }) => id));
-      this.items = [...this.items.filter(({ id }) => !replaced.has(id)), ...completed];
-      this.journal.write(remainingUndo(this.items));
-      const failures = await runActions(completed.map((item) => item.apply));
-      if (failures.length > 0) {
-        // What is not ours, because somebody else had it before, is not undone.
-        const failed = new Set(failures.map(({ action }) => action));
-        this.items = this.items.filter((item) => !failed.has(item.apply));
-        this.journal.write(remainingUndo(this.items));
+      const wanted = hostItems(state);
+      const keeper = wantsKeeper(hostChanges(this.items, wanted)) ? keeperItem(state) : undefined;
+      if (keeper === undefined) {
+        const left = await this.removeOthers(wanted);
+        return { left, refused: await this.add(wanted) };
       }
-      return [...undone, ...failures].map(({ reason }) => reason);
+      const kept = await this.add([keeper]);
+      const left = await this.removeOthers([keeper, ...wanted]);
+      const refused = await this.add(wanted);
+      return { left: [...left, ...(await this.removeOthers(wanted))], refused: [...kept, ...refused] };
     });
+  }
+
+  /** What of ours is gone without our doing, as people read it; while nothing is being changed. */
+  missing(): string[] {
+    const present = new Set(presentItems(this.tun, this.items));
+    return this.items.filter((item) => !present.has(item)).map(({ id }) => id.replace(/^(\w+) [46]/, "$1"));
+  }
+
+  private async removeOthers(wanted: readonly HostItem[]): Promise<Failure[]> {
+    const present = presentItems(this.tun, this.items);
+    const { undo } = hostChanges(present, wanted);
+    const failures = await runActions(undo.flatMap((item) => item.undo ?? []));
+    this.items = present.filter((item) => !undo.includes(item));
+    return failures;
+  }
+
+  private async add(wanted: readonly HostItem[]): Promise<Failure[]> {
+    const present = presentItems(this.tun, this.items);
+    const { apply } = hostChanges(present, wanted);
+    const areNeeded = await Promise.all(
+      apply.map(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict)),
+    );
+    const needed = apply.filter((_, i) => areNeeded[i]);
+    const completed = await Promise.all(
+      needed.map((item) =>
+        withOldValue(
+          item,
+          present.find(({ id }) => id === item.id),
+        ),
+      ),
+    );
+    const items = new Map([...present, ...completed].map((item) => [item.id, item]));
+    const wantedIds = new Set(wanted.map(({ id }) => id));
+    // In the order in which they depend on each other, whenever each was added.
+    this.items = [
+      ...present.filter(({ id }) => !wantedIds.has(id)),
+      ...wanted.flatMap(({ id }) => items.get(id) ?? []),
+    ];
+    this.journal.write(remainingUndo(this.items));
+    const failures = await runActions(completed.map((item) => item.apply));
+    if (failures.length > 0) {
+      // What is not ours, because somebody else had it before, is not undone.
+      const failed = new Set(failures.map(({ action }) => action));
+      this.items = this.items.filter((item) => !failed.has(item.apply));
+      this.journal.write(remainingUndo(this.items));
+    }
+    return failures;
   }
 
   /** After the TUN device was closed: undoes what has not gone with it. */
@@ -77,6 +120,10 @@ export async function sweepHost(journal: Journal): Promise<boolean> {
   await runActions(entry.undo);
   journal.remove();
   return true;
+}
+
+function wantsKeeper({ undo }: HostChanges): boolean {
+  return undo.some(({ apply }) => apply.kind === "ip" && apply.family === 4 && apply.args[0] === "address");
 }
 
 /** With what a setting or a file says now as what undoing it gives back; `ours` is what we have made of it so far. */

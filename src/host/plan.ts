@@ -1,8 +1,9 @@
 import { formatPrefix, networkOf, parsePrefix } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
+import type { RoutingRule } from "../io/network-tables.ts";
 import { nftRemoval, nftTable } from "./nft.ts";
 import { realRemoval, realTables } from "./nft-real.ts";
-import { CAPTURE_TEXT, type HostState, MARK_TEXT, type RealHostState, SOCKET_MARK } from "./state.ts";
+import { CAPTURE_MARK, type HostState, type RealHostState, SOCKET_MARK } from "./state.ts";
 
 /** One thing that can be done to the host. */
 export type Action =
@@ -37,6 +38,8 @@ const RULE_PRIORITY_REAL = 70;
 /** Before the kernel's own rule for the table main, 32766. */
 const RULE_PRIORITY_MAIN = 31990;
 const RULE_PRIORITY_TUN = 31991;
+/** The kernel's number of the table main. */
+const MAIN_TABLE = 254;
 const EVERYTHING = { 4: parsePrefix("0.0.0.0/0"), 6: parsePrefix("::/0") };
 /** From the number of the table of the routes for everything to that of the one for real addresses. */
 const REAL_TABLE_OFFSET = 0x1_0000;
@@ -59,23 +62,57 @@ export function hostItems(state: HostState): HostItem[] {
     ...(forwards && hasIpv6 ? [sysctlItem("net/ipv6/conf/all/forwarding", "1")] : []),
     ...(state.forward ? noRedirects(tun) : []),
     ...defaults.flatMap((family) => defaultRouteItems(tun, family)),
-    ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, "main")),
+    ...routes.filter(({ bits }) => bits > 0).map((route) => routeItem(tun, route, MAIN_TABLE)),
     ...(dns.length > 0 ? [resolverItem(tun, dns)] : []),
     ...state.lines.map(looseItem),
     ...(state.real === undefined ? [] : realItems(tun, state.mtu, state.real)),
   ];
 }
 
-function addressItem(tun: string, address: Prefix): HostItem {
-  const text = formatPrefix(address);
-  // There is nobody else on the device who could have the address.
-  const flags = address.family === 6 ? ["nodad"] : [];
-  return ipItem("address", address.family, [text, "dev", tun], flags, false);
+/**
+ * The kernel removes the routes into a device with its last IPv4 address, and with the first address in a network, as a
+ * rule, the others there. A network of its own keeps an address that is wanted, and the routes, while others go.
+ */
+export function keeperItem({ tun, addresses }: HostState): HostItem | undefined {
+  const address = addresses.find(({ family }) => family === 4);
+  return address && addressItem(tun, { ...address, bits: 32 });
 }
 
-function routeItem(tun: string, route: Prefix, table: string): HostItem {
-  const where = table === "main" ? [] : ["table", table];
-  return ipItem("route", route.family, [formatPrefix(route), "dev", tun, ...where], [], false);
+function addressItem(tun: string, address: Prefix): HostItem {
+  // There is nobody else on the device who could have the address.
+  const flags = address.family === 6 ? ["nodad"] : [];
+  return ipItem("address", address.family, addressWords(tun, address), flags, false);
+}
+
+function routeItem(tun: string, route: Prefix, table: number): HostItem {
+  return ipItem("route", route.family, routeWords(tun, route, table), [], false);
+}
+
+function ruleItem(family: 4 | 6, rule: RoutingRule): HostItem {
+  return ipItem("rule", family, ruleWords(rule), [], true);
+}
+
+/** As `ip` takes them, and as they are told apart. */
+export function addressWords(tun: string, address: Prefix): string[] {
+  return [formatPrefix(address), "dev", tun];
+}
+
+export function routeWords(tun: string, route: Prefix, table: number): string[] {
+  return [formatPrefix(route), "dev", tun, ...(table === MAIN_TABLE ? [] : ["table", String(table)])];
+}
+
+export function ruleWords({ priority, table, mark, isInverted, suppressBits }: RoutingRule): string[] {
+  return [
+    ...["priority", String(priority)],
+    ...(isInverted ? ["not"] : []),
+    ...(mark === undefined ? [] : ["fwmark", `0x${mark.toString(16)}`]),
+    ...["lookup", table === MAIN_TABLE ? "main" : String(table)],
+    ...(suppressBits === undefined ? [] : ["suppress_prefixlength", String(suppressBits)]),
+  ];
+}
+
+export function ipItemId(object: string, family: 4 | 6, words: readonly string[]): string {
+  return `${object} ${family} ${words.join(" ")}`;
 }
 
 /**
@@ -83,15 +120,13 @@ function routeItem(tun: string, route: Prefix, table: string): HostItem {
  * has more specific routes for goes its way as before.
  */
 function defaultRouteItems(tun: string, family: 4 | 6): HostItem[] {
-  const table = String(tableOf(tun));
-  const rule = (priority: number, ...args: string[]) =>
-    ipItem("rule", family, ["priority", String(priority), ...args], [], true);
+  const table = tableOf(tun);
   return [
     // With a strict rp_filter the kernel looks for the way back by the packet's mark only if it is told so.
     ...(family === 4 ? [sysctlItem("net/ipv4/conf/all/src_valid_mark", "1")] : []),
     routeItem(tun, EVERYTHING[family], table),
-    rule(RULE_PRIORITY_MAIN, "lookup", "main", "suppress_prefixlength", "0"),
-    rule(RULE_PRIORITY_TUN, "not", "fwmark", MARK_TEXT, "lookup", table),
+    ruleItem(family, { priority: RULE_PRIORITY_MAIN, table: MAIN_TABLE, suppressBits: 0 }),
+    ruleItem(family, { priority: RULE_PRIORITY_TUN, table, mark: SOCKET_MARK, isInverted: true }),
   ];
 }
 
@@ -100,7 +135,7 @@ function defaultRouteItems(tun: string, family: 4 | 6): HostItem[] {
  * when they have got the mark. If the device is gone, so is the route into it, and they go on as they were.
  */
 function realItems(tun: string, mtu: number, real: RealHostState): HostItem[] {
-  const table = String(tableOf(tun) + REAL_TABLE_OFFSET);
+  const table = tableOf(tun) + REAL_TABLE_OFFSET;
   return [
     {
       id: `nft ${tun} real`,
@@ -112,20 +147,14 @@ function realItems(tun: string, mtu: number, real: RealHostState): HostItem[] {
     { ...sysctlItem(`net/ipv4/conf/${tun}/rp_filter`, "2"), remains: false },
     ...real.families.flatMap((family) => [
       routeItem(tun, EVERYTHING[family], table),
-      ipItem(
-        "rule",
-        family,
-        ["priority", String(RULE_PRIORITY_REAL), "fwmark", CAPTURE_TEXT, "lookup", table],
-        [],
-        true,
-      ),
+      ruleItem(family, { priority: RULE_PRIORITY_REAL, table, mark: CAPTURE_MARK }),
     ]),
   ];
 }
 
 function ipItem(object: string, family: 4 | 6, what: string[], flags: string[], remains: boolean): HostItem {
   return {
-    id: `${object} ${family} ${what.join(" ")}`,
+    id: ipItemId(object, family, what),
     apply: { kind: "ip", family, args: [object, "add", ...what, ...flags] },
     undo: { kind: "ip", family, args: [object, "del", ...what] },
     remains,

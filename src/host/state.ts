@@ -34,7 +34,9 @@ export interface RealHostState extends RealState {
 /** The mark of the daemon's own packets, which keeps them out of its own routes: "mp". */
 export const SOCKET_MARK = 0x6d70;
 
-/** As `ip` and `nft` take it. */
-export const MARK_TEXT = `0x${SOCKET_MARK.toString(16)}`;
 /** Of packets to real addresses that are to go into the TUN device, and of connections whose packets are. */
-export const CAPTURE_TEXT = `0x${(SOCKET_MARK + 1).toString(16)}`;
+export const CAPTURE_MARK = SOCKET_MARK + 1;
+
+/** As `nft` takes them. */
+export const MARK_TEXT = `0x${SOCKET_MARK.toString(16)}`;
+export const CAPTURE_TEXT = `0x${CAPTURE_MARK.toString(16)}`;

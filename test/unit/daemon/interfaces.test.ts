@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../../src/config/parse.ts";
 import { parseInterfaceSelector } from "../../../src/config/values.ts";
 import { addressStates6, type HostAddress, selectAddresses } from "../../../src/daemon/interfaces.ts";
-import { possibleMtu, tunMtu } from "../../../src/daemon/mtu.ts";
+import { deviceMtu, possibleMtu, tunMtu } from "../../../src/daemon/mtu.ts";
 import { familyOf, formatAddress, parseAddress } from "../../../src/io/address.ts";
 
 const DEVICES = ["lo", "eth0", "wwan0", "wwan1", "docker0", "mpip0"];
@@ -105,4 +106,10 @@ it("the TUN device never has an MTU with which the kernel takes IPv6 from it", (
     1443, 1280, 1280, 65_000,
   ]);
   expect([1203, 500].map((bytes) => possibleMtu(bytes, false))).toEqual([1203, 576]);
+  const mtu = (text: string) => deviceMtu(parseConfig(text, "f.yaml"), 1203);
+  expect(mtu("tun: { address: 10.77.0.1/24 }")).toBe(1203);
+  expect(mtu('tun: { address: "fd77::1/64" }')).toBe(1280);
+  expect(mtu("realAddresses: true")).toBe(1280);
+  const peer = '{ name: b, endpoints: 192.0.2.1, routes: "::/0" }';
+  expect(mtu(`tun: { address: 10.77.0.1/24 }\npeers: [${peer}]`)).toBe(1280);
 });

@@ -1,7 +1,8 @@
-import { native } from "../io/native.ts";
+import { native } from "./native.ts";
 
 export interface DeviceLink {
   readonly mtu: number;
+  readonly isUp: boolean;
   /** Another one for each device that there ever was. */
   readonly index: number;
 }
@@ -9,5 +10,6 @@ export interface DeviceLink {
 /** Undefined where there is no such device. */
 export function deviceLink(device: string): DeviceLink | undefined {
   const link = new Int32Array(4);
-  return native.linkGet(device, link) < 0 ? undefined : { mtu: link[0]!, index: link[2]! };
+  if (native.linkGet(device, link) < 0) return undefined;
+  return { mtu: link[0]!, isUp: link[1] === 1, index: link[2]! };
 }

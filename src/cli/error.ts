@@ -7,6 +7,9 @@ export const EXIT_FAILED = 1;
 /** The command, the configuration or the rights are wrong: it will not work before they are changed. */
 export const EXIT_USAGE = 2;
 
+/** A disk that is full now may have room another time. */
+const PASSING_CODES = ["ENOSPC", "EDQUOT"];
+
 /** A message for people, in one line, and the exit code that goes with it. */
 export class CliError extends Error {
   override readonly name = "CliError";
@@ -21,12 +24,12 @@ export class CliError extends Error {
 /** What is to be written to standard error before the program ends with the code. */
 export function errorReport(error: unknown): { text: string; exitCode: number } {
   if (error instanceof ConfigError) return { text: error.message, exitCode: EXIT_USAGE };
-  if (error instanceof HostError || error instanceof IoError) {
-    return { text: error.message.replaceAll(/^/gm, "mpip: "), exitCode: EXIT_USAGE };
-  }
   if (error instanceof CliError) return { text: `mpip: ${error.message}`, exitCode: error.exitCode };
-  // A file of ours that cannot be read or written: the message names it.
-  const { syscall, message } = error as NodeJS.ErrnoException;
-  if (syscall !== undefined) return { text: `mpip: ${message}`, exitCode: EXIT_USAGE };
+  const { syscall, message, code = "" } = error as NodeJS.ErrnoException;
+  // With a system call: a file of ours that cannot be read or written. The message names it.
+  if (error instanceof HostError || error instanceof IoError || syscall !== undefined) {
+    const exitCode = PASSING_CODES.includes(code) ? EXIT_FAILED : EXIT_USAGE;
+    return { text: message.replaceAll(/^/gm, "mpip: "), exitCode };
+  }
   return { text: `mpip: ${(error as Error).stack ?? error}`, exitCode: EXIT_FAILED };
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { formatNodeId, type NodeId, parseNodeId } from "../config/values.ts";
+import { formatNodeId, type NodeId, parseNodeId, Wrong } from "../config/values.ts";
+import { fileError, makeDirectory, writeWhole } from "../host/files.ts";
+import { IoError } from "../io/error.ts";
 
 const NETWORK_DEVICES = "/sys/class/net";
 /** addr_assign_type: the address is the one that the device was made with. */
@@ -31,16 +33,33 @@ function permanentMac(): NodeId | undefined {
 }
 
 /** Made up once, and kept. */
-function storedNodeId(stateDirectory: string): NodeId {
+export function storedNodeId(stateDirectory: string): NodeId {
   const path = join(stateDirectory, "node-id");
-  const stored = read(path);
-  if (stored !== undefined) return parseNodeId(stored);
+  const stored = readStored(path);
+  if (stored !== undefined) return stored;
   const bytes = randomBytes(6);
   bytes[0] = (bytes[0]! & ~MULTICAST) | LOCALLY_ADMINISTERED;
   const id = parseNodeId(bytes.toString("hex"));
-  mkdirSync(stateDirectory, { recursive: true });
-  writeFileSync(path, `${formatNodeId(id)}\n`);
+  makeDirectory(stateDirectory);
+  // On the disk before the peers learn it: an ID that a power cut takes away would be another node's afterwards.
+  writeWhole(path, `${formatNodeId(id)}\n`, { flush: true });
   return id;
+}
+
+/** Undefined where nothing has been made up yet. */
+function readStored(path: string): NodeId | undefined {
+  try {
+    return parseNodeId(readFileSync(path, "utf8").trim());
+  } catch (error) {
+    if (error instanceof Wrong)
+      throw new IoError(`${path}: ${error.message}, or remove the file for a new one`);
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw fileError(
+      `cannot read ${path}`,
+      error,
+      "make it a readable file, or set node in the configuration",
+    );
+  }
 }
 
 function read(path: string): string | undefined {

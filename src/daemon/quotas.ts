@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { QuotaConfig } from "../config/interface.ts";
 import type { QuotaView } from "../control/views.ts";
+import { makeDirectory, writeWhole } from "../host/files.ts";
 import { deviceLink } from "../io/device.ts";
 import { periodEnd, periodStart } from "./quota-period.ts";
 
@@ -98,11 +99,9 @@ export class Quotas {
   write(nowMs: number): void {
     if (this.quotas.size === 0) return;
     this.writtenMs = nowMs;
-    const next = `${this.path}.new`;
     try {
-      mkdirSync(this.directory, { recursive: true });
-      writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.usages), undefined, 2)}\n`);
-      renameSync(next, this.path);
+      makeDirectory(this.directory);
+      writeWhole(this.path, `${JSON.stringify(Object.fromEntries(this.usages), undefined, 2)}\n`);
     } catch (error) {
       this.log.warn(`quotas cannot be kept: ${(error as Error).message}`);
     }

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { makeDirectory, writeWhole } from "./files.ts";
 import type { Action } from "./plan.ts";
 
 /** Who has changed the host, and how to undo what does not go by itself. */
@@ -26,10 +27,9 @@ export class Journal {
 
   write(undo: readonly Action[]): void {
     const entry: JournalEntry = { pid: process.pid, startTime: startTimeOf(process.pid) ?? "", undo };
-    makeRunDirectory(this.directory);
-    const next = `${this.path}.new`;
-    writeFileSync(next, JSON.stringify(entry), { mode: 0o600 });
-    renameSync(next, this.path);
+    // What is in it is for those only who may change the host.
+    makeDirectory(this.directory, 0o700);
+    writeWhole(this.path, JSON.stringify(entry), { mode: 0o600 });
   }
 
   read(): JournalEntry | undefined {
@@ -43,11 +43,6 @@ export class Journal {
   remove(): void {
     rmSync(this.path, { force: true });
   }
-}
-
-/** What is in it is for those only who may change the host. */
-export function makeRunDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
 }
 
 export function isRunning(entry: JournalEntry | undefined): boolean {

@@ -221,6 +221,10 @@ it("errors have one line and an exit code", () => {
     syscall: "mkdir",
   });
   expect(errorReport(denied)).toEqual({ text: `mpip: ${denied.message}`, exitCode: 2 });
+  expect(errorReport(new IoError("cannot write /run/x", -28))).toEqual({
+    text: "mpip: cannot write /run/x: no space left on device (ENOSPC)",
+    exitCode: 1,
+  });
   expect(errorReport(new CliError("no daemon"))).toEqual({ text: "mpip: no daemon", exitCode: 1 });
   expect(errorReport(new Error("bug")).text).toContain("format.test.ts");
 });

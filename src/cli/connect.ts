@@ -9,8 +9,9 @@ import type { DaemonArguments } from "./options.ts";
 /** Connects to the daemon of a TUN device, or to the only one there is. */
 export async function connect({ tun, "run-dir": runDir }: DaemonArguments): Promise<ControlClient> {
   const name = tun ?? onlyDaemon(runDir);
+  const path = controlPath(runDir, name);
   try {
-    return await ControlClient.connect(controlPath(runDir, name));
+    return await ControlClient.connect(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "EACCES") throw noAccess();

@@ -73,6 +73,7 @@ export class Daemon {
   /** Throws what cannot be had, with everything undone. */
   static async start(options: DaemonOptions, config: Config): Promise<Daemon> {
     const { log, runDirectory, stateDirectory } = options;
+    const socketPath = controlPath(runDirectory, config.tun.name);
     const journal = new Journal(runDirectory, config.tun.name);
     if (await sweepHost(journal)) log.info("removed what a daemon that was killed had left");
     journal.write([]);
@@ -87,7 +88,7 @@ export class Daemon {
     }
     const daemon = new Daemon(options, config, node, new Host(config.tun.name, journal), policies);
     try {
-      await daemon.begin();
+      await daemon.begin(socketPath);
     } catch (error) {
       await daemon.stop();
       throw error;
@@ -172,8 +173,8 @@ export class Daemon {
     this.log.error("the configuration stays as it was");
   }
 
-  private async begin(): Promise<void> {
-    const { config, node, options } = this;
+  private async begin(socketPath: string): Promise<void> {
+    const { config, node } = this;
     const { name, id, router, tun, mtu } = node;
     router.setRules(config.rules);
     this.countQuotas();
@@ -194,7 +195,7 @@ export class Daemon {
       status: () => this.status(),
       stop: () => void this.stop(),
     });
-    this.control = await ControlServer.listen(controlPath(options.runDirectory, tun.name), methods);
+    this.control = await ControlServer.listen(socketPath, methods);
     this.timer = setInterval(() => this.look(), LOOK_INTERVAL_MS);
     this.network = new NetworkWatch(() => this.followNetwork(), this.log);
     this.log.info(`${name} is up: node ${formatNodeId(id)}, ${tun.name} with MTU ${mtu}`);

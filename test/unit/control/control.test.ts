@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ControlClient } from "../../../src/control/client.ts";
+import { controlPath } from "../../../src/control/path.ts";
 import { INVALID_PARAMS, REQUEST_MAX_BYTES, RpcError } from "../../../src/control/protocol.ts";
 import { ControlServer } from "../../../src/control/server.ts";
 
@@ -46,6 +47,14 @@ describe("the control socket", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     server.close();
     expect(() => statSync(path)).toThrow("ENOENT");
+  });
+
+  it("has a path that the kernel takes whole", () => {
+    const longest = `/run/${"x".repeat(91)}`;
+    expect(Buffer.byteLength(controlPath(longest, "mpip0"))).toBe(107);
+    expect(() => controlPath(`${longest}x`, "mpip0")).toThrow(
+      "/mpip0.sock has 108 bytes, and the path of a socket at most 107; choose a shorter --run-dir",
+    );
   });
 
   it("takes the place of one that was left", async () => {

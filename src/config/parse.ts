@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLParseError } from "yaml";
 import type { z } from "zod";
 import { compileRules } from "../core/dispatch/compile.ts";
 import type { RuleSpec } from "../core/dispatch/rule-spec.ts";
@@ -41,9 +41,7 @@ export function readText(path: string): string {
 export function parseConfig(text: string, file: string): Config {
   const { document, at } = parseText(text, file);
   if (document.errors.length > 0) {
-    throw new ConfigError(
-      document.errors.map(({ pos, message }) => at(pos[0], `${firstLine(message)}; correct the YAML`)),
-    );
+    throw new ConfigError(document.errors.map((error) => at(error.pos[0], yamlProblem(error))));
   }
   const value = contentOf(document);
   const result = configSchema.safeParse(value, { reportInput: true });
@@ -55,8 +53,9 @@ export function parseConfig(text: string, file: string): Config {
     ...repeatedKeys(document.contents, []),
     ...(result.error?.issues.flatMap(issueProblems) ?? []),
     ...relationProblems(value),
-    ...compileProblems(rules),
   ];
+  // The compiler would stumble over the same mistakes again.
+  if (!problems.some(({ path }) => path[0] === "rules")) problems.push(...compileProblems(rules));
   if (result.data === undefined || problems.length > 0) throw placedError(text, file, problems);
   return { ...result.data, rules };
 }
@@ -81,6 +80,11 @@ function parseText(text: string, file: string) {
 
 function contentOf(document: Document.Parsed): unknown {
   return withoutNulls(document.toJS({ maxAliasCount: 100 }) ?? {});
+}
+
+function yamlProblem({ code, message }: YAMLParseError): string {
+  if (code === "MULTIPLE_DOCS") return "--- begins another document, and a file has one; take that line out";
+  return `${message.split("\n")[0]}; correct the YAML`;
 }
 
 function issueProblems(issue: z.core.$ZodIssue): Problem[] {
@@ -170,8 +174,4 @@ function keyText(key: unknown): string {
 
 function rangeStart(node: unknown): number | undefined {
   return (node as { range?: [number, number, number] } | undefined)?.range?.[0];
-}
-
-function firstLine(text: string): string {
-  return text.split("\n")[0]!;
 }

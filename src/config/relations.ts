@@ -1,5 +1,6 @@
 import { ALGORITHM1_DEFAULTS } from "../core/dispatch/algorithm1.ts";
 import { IPV6_MIN_MTU_BYTES } from "../core/wire/ipv6.ts";
+import { formatAddress } from "../io/address.ts";
 import { type RuleProblem, ruleProblems } from "./rule.ts";
 import { MISSING } from "./schema-parts.ts";
 import {
@@ -9,6 +10,7 @@ import {
   parseInterfaceAddress,
   parseNodeId,
   parsePrefix,
+  parseTunAddress,
   Wrong,
 } from "./values.ts";
 
@@ -32,6 +34,7 @@ export function relationProblems(file: unknown): Problem[] {
       ? [{ path: ["tun", "address"], message: MISSING }]
       : []),
     ...mtuProblems(mapping(tun), peers, realAddresses),
+    ...tunAddressProblems(mapping(tun).address),
     ...algorithm1Problems(scheduler, algorithm1),
     ...peerProblems(peers),
     ...nodeProblems(node, peers),
@@ -42,6 +45,7 @@ export function relationProblems(file: unknown): Problem[] {
       const path = ["interfaces", ...(Array.isArray(interfaces) ? [i] : []), "quota", "resetDay"];
       return [{ path, message: "a quota of every day has no day of the month; take one of the two out" }];
     }),
+    ...ruleNameProblems(list(rules)),
     ...list(rules).flatMap((rule, i) =>
       isMapping(rule)
         ? [...ruleProblems(rule), ...wireProblems(wire, rule)].map(({ key, message }) => ({
@@ -64,6 +68,33 @@ function mtuProblems({ address, mtu }: Mapping, peers: Peers, realAddresses: unk
   const why = ipv6 === undefined ? "realAddresses may carry" : `${formatPrefix(ipv6)} needs`;
   const advice = `write at least ${IPV6_MIN_MTU_BYTES}, or auto`;
   return [{ path: ["tun", "mtu"], message: `${mtu} is too small for IPv6, which ${why}; ${advice}` }];
+}
+
+function tunAddressProblems(tunAddress: unknown): Problem[] {
+  const texts = list(tunAddress).map((value) => {
+    const prefix = parsed(parseTunAddress, value);
+    return prefix === undefined ? undefined : formatAddress(prefix.address);
+  });
+  return texts.flatMap((text, i) =>
+    text !== undefined && texts.indexOf(text) < i
+      ? [{ path: ["tun", "address", i], message: `${text} stands twice; take one of them out` }]
+      : [],
+  );
+}
+
+/** Also one that is called as another is that has no name of its own. */
+function ruleNameProblems(rules: readonly unknown[]): Problem[] {
+  const given = rules.map((rule) => mapping(rule).name);
+  return given.flatMap((name, i) => {
+    if (typeof name !== "string") return [];
+    const other = given.findIndex((one, k) =>
+      one === undefined ? name === `rule-${k + 1}` : k < i && one === name,
+    );
+    if (other < 0) return [];
+    return [
+      { path: ["rules", i, "name"], message: `rules[${other}] is called ${name}, too; use another name` },
+    ];
+  });
 }
 
 function algorithm1Problems(scheduler: unknown, algorithm1: unknown): Problem[] {

@@ -10,12 +10,12 @@ import {
   parseDeviceName,
   parseEndpoint,
   parseFlag,
-  parseInterfaceAddress,
   parseName,
   parseNodeId,
   parsePort,
   parsePrefix,
   parseServer,
+  parseTunAddress,
   parseWhole,
 } from "./values.ts";
 
@@ -30,7 +30,7 @@ const INTERVAL_MAX_MS = 60_000;
 
 const tunSchema = z.strictObject({
   name: leaf(parseDeviceName).default(DEFAULT_TUN_NAME),
-  address: oneOrMore(parseInterfaceAddress).default([]),
+  address: oneOrMore(parseTunAddress).default([]),
   mtu: leaf((value) =>
     value === "auto" ? value : parseWhole(value, MTU_MIN_BYTES, MTU_MAX_BYTES, "MTU"),
   ).default("auto"),

@@ -45,7 +45,7 @@ export function formatNodeId({ high, low }: NodeId): string {
 export function parsePrefix(value: unknown): Prefix {
   const prefix = parseInterfaceAddress(value);
   const bare = networkOf(prefix);
-  if (bare.address.some((word, i) => word !== prefix.address[i])) {
+  if (!isSame(bare.address, prefix.address)) {
     throw new Wrong(`${shown(value)} has bits set behind /${prefix.bits}; write ${formatPrefix(bare)}`);
   }
   return prefix;
@@ -66,6 +66,36 @@ export function parseInterfaceAddress(value: unknown): Prefix {
     throw new Wrong(`${shown(value)} has no prefix length from 0 to ${most}; ${example}`);
   }
   return { family, address, bits };
+}
+
+/** An address that a host can have on a device that others are behind, with the length of its network's prefix. */
+export function parseTunAddress(value: unknown): Prefix {
+  const prefix = parseInterfaceAddress(value);
+  const { family, address, bits } = prefix;
+  const example = "write one of this node inside the tunnel, like 10.77.0.1/24";
+  if (UNFIT_NETWORKS.some((unfit) => isSame(networkOf({ ...unfit, address }).address, unfit.address))) {
+    throw new Wrong(`${shown(value)} is no address that a host can have; ${example}`);
+  }
+  // A prefix of all bits or all but one has no address for the network itself (RFC 3021, RFC 6164).
+  const hostBits = (family === 4 ? 32 : 128) - bits;
+  if (hostBits > 1 && isSame(networkOf(prefix).address, address)) {
+    throw new Wrong(`${shown(value)} is the address of the network itself; ${example}`);
+  }
+  return prefix;
+}
+
+/** Nobody, the host itself, and groups. */
+const UNFIT_NETWORKS = [
+  "0.0.0.0/32",
+  "127.0.0.0/8",
+  "224.0.0.0/4",
+  "255.255.255.255/32",
+  "::/127",
+  "ff00::/8",
+].map(parseInterfaceAddress);
+
+function isSame(one: Int32Array, other: Int32Array): boolean {
+  return one.every((word, i) => word === other[i]);
 }
 
 export function formatPrefix({ address, bits }: Prefix): string {
@@ -203,6 +233,12 @@ export function parseNumber(value: unknown, least: number, most: number): number
   throw new Wrong(`${shown(value)} is out of range; write a number from ${least} to ${most}`);
 }
 
+/** A limit that something can be below. */
+export function parseLimit(value: unknown, most: number): number {
+  if (typeof value === "number" && value > 0 && value <= most) return value;
+  throw new Wrong(`${shown(value)} is out of range; write a number above 0, up to ${most}`);
+}
+
 export function parseFlag(value: unknown): boolean {
   if (typeof value === "boolean") return value;
   throw new Wrong(`${shown(value)} is neither true nor false; write one of them`);
@@ -227,6 +263,7 @@ export function parseDeviceName(value: unknown): string {
 
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
-  const text = JSON.stringify(value);
+  // JSON has no infinity, which YAML has.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -160,6 +160,9 @@ log: loud
 
   it("is told when it is no YAML, empty, or something else altogether", () => {
     expect(problems("tun: [}\n")[0]).toMatch(/^f\.yaml:1: .*; correct the YAML$/);
+    expect(problems(`${SMALLEST}---\nport: 7001\n`)).toEqual([
+      "f.yaml:8: --- begins another document, and a file has one; take that line out",
+    ]);
     expect(problems("")).toEqual(["f.yaml:1: tun.address: is missing; add it"]);
     expect(problems("- a\n")).toEqual(['f.yaml:1: ["a"] is not a mapping of keys; write one']);
     expect(problem("rules: x")).toBe('rules: "x" is not a list; write one');
@@ -177,7 +180,7 @@ log: loud
     ["port: 0", "0 is no port"],
     ["interfaces: []", "the list is empty"],
     ['interfaces: ["a/b"]', '"a/b" is no interface'],
-    ["interfaces: [eth0, { nam: eth1 }]", "interfaces[1].nam: is not known"],
+    ["interfaces: [eth0, { name: eth1, polic: backup }]", "interfaces[1].polic: is not known"],
     ["interfaces: { policy: backup }", "interfaces.name: is missing; add it"],
     [
       "interfaces: [{ name: eth0, policy: spare }]",
@@ -209,6 +212,20 @@ log: loud
     ["rules: [{ priority: throughput, mode: all-paths }]", "a rule has a priority or a mode"],
     ["rules: [{ priority: throughput, sizeFrom: 9, sizeBelow: 9 }]", "no size is from 9 on and below 9"],
     ["rules: [{ priority: throughput, withoutData: true, protocol: udp }]", "is about TCP"],
+    [
+      "rules: [{ mode: selected-paths, lossBelow: 0, strict: true }]",
+      "0 is out of range; write a number above 0",
+    ],
+    ["rules: [{ mode: selected-paths, delayBelowMs: 0 }]", "0 is out of range; write a number above 0"],
+    ["rules: [{ priority: throughput, sizeFrom: .inf }]", "Infinity is no size in bytes"],
+    [
+      "rules: [{ name: a, priority: throughput }, { name: a, priority: throughput }]",
+      "rules[1].name: rules[0] is called a, too; use another name",
+    ],
+    [
+      "rules: [{ name: rule-2, priority: throughput }, { priority: throughput }]",
+      "rules[0].name: rules[1] is called rule-2, too; use another name",
+    ],
     ["algorithm1: { step: 5 }", "is about the paper's scheduler; add scheduler: paper or take it out"],
     ["scheduler: paper\nalgorithm1: { weightMax: 5, weightMin: 7 }", "no weight is from 7 to 5"],
     ["scheduler: paper\nalgorithm1: { weightMin: 1001 }", "no weight is from 1001 to 1000"],
@@ -228,7 +245,7 @@ log: loud
     ["rules: [{ mode: protected-path, repair: on }]", "is not for copies"],
     ["rules: [{ mode: selected-paths, interfaces: [eth0/1] }]", "is no interface; write a name or a pattern"],
     ["rules: [{ mode: selected-paths, copies: 2 }]", "belongs to the mode protected-path"],
-    ["rules: [{ mode: selected-paths, lossBelow: 2 }]", "2 is out of range; write a number from 0 to 1"],
+    ["rules: [{ mode: selected-paths, lossBelow: 2 }]", "2 is out of range; write a number above 0, up to 1"],
     [
       `rules: [{ priority: throughput, port: [${Array.from({ length: 40 }, (_, i) => i + 1)}], dscp: [${Array.from({ length: 40 }, (_, i) => i)}] }]`,
       "more than 1024 combinations",
@@ -237,6 +254,33 @@ log: loud
     const told = problem(line);
     expect(told).toContain(message);
     expect(told).toContain("; ");
+    // One mistake, one line.
+    expect(told).not.toContain(" | ");
+  });
+
+  it.each([
+    [
+      "10.77.0.0/24",
+      'tun.address: "10.77.0.0/24" is the address of the network itself; write one of this node',
+    ],
+    ['"fd77::/64"', "is the address of the network itself"],
+    ["[10.77.0.1/24, 224.0.0.1/24]", 'tun.address[1]: "224.0.0.1/24" is no address that a host can have'],
+    ["127.0.0.1/8", "is no address that a host can have"],
+    ["0.0.0.0/0", "is no address that a host can have"],
+    ["255.255.255.255/32", "is no address that a host can have"],
+    ['"::1/128"', "is no address that a host can have"],
+    ['"ff02::1/64"', "is no address that a host can have"],
+    [
+      "[10.77.0.1/24, 10.78.0.1/24, 10.77.0.1/32]",
+      "tun.address[2]: 10.77.0.1 stands twice; take one of them out",
+    ],
+  ])("has no address %s", (address, message) => {
+    const told = problems(`tun: { address: ${address} }\n`);
+    expect(told).toEqual([expect.stringContaining(message)]);
+  });
+
+  it("has the first address of a prefix in which that is no network's", () => {
+    expect(problems('tun: { address: [10.77.0.0/31, 10.78.0.0/32, "fd77::/127"] }\n')).toEqual([]);
   });
 
   it.each([

@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import { ControlClient } from "../control/client.ts";
 import { controlPath } from "../control/path.ts";
-import type { Params } from "../control/protocol.ts";
+import { INVALID_PARAMS, type Params, type RpcError } from "../control/protocol.ts";
 import { isRunning, Journal } from "../host/journal.ts";
-import { CliError, EXIT_USAGE } from "./error.ts";
+import { CliError, EXIT_FAILED, EXIT_USAGE } from "./error.ts";
 import type { DaemonArguments } from "./options.ts";
 
 /** Connects to the daemon of a TUN device, or to the only one there is. */
@@ -25,6 +25,9 @@ export async function ask<T>(daemon: DaemonArguments, method: string, params: Pa
   const client = await connect(daemon);
   try {
     return await client.call<T>(method, params);
+  } catch (error) {
+    const { code, message } = error as RpcError;
+    throw new CliError(message, code === INVALID_PARAMS ? EXIT_USAGE : EXIT_FAILED);
   } finally {
     client.close();
   }

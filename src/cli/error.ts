@@ -25,7 +25,9 @@ export class CliError extends Error {
 export function errorReport(error: unknown): { text: string; exitCode: number } {
   if (error instanceof ConfigError) return { text: error.message, exitCode: EXIT_USAGE };
   if (error instanceof CliError) return { text: `mpip: ${error.message}`, exitCode: error.exitCode };
-  const { syscall, message, code = "" } = error as NodeJS.ErrnoException;
+  const { name, syscall, message, code = "" } = error as NodeJS.ErrnoException;
+  // Of yargs, about the words of the command.
+  if (name === "YError") return { text: `mpip: ${message}; see mpip --help`, exitCode: EXIT_USAGE };
   // With a system call: a file of ours that cannot be read or written. The message names it.
   if (error instanceof HostError || error instanceof IoError || syscall !== undefined) {
     const exitCode = PASSING_CODES.includes(code) ? EXIT_FAILED : EXIT_USAGE;

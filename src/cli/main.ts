@@ -11,6 +11,7 @@ import { sessions } from "./commands/sessions.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { CliError, EXIT_USAGE, errorReport } from "./error.ts";
+import { checkOptions } from "./options.ts";
 import { packageVersion } from "./package.ts";
 
 const words = hideBin(process.argv);
@@ -22,7 +23,7 @@ function mpip(): Promise<unknown> {
   return yargs(words)
     .scriptName("mpip")
     .usage("$0 VERB [options]\n\nMultipath IP: every session over all interfaces at once.")
-    .parserConfiguration({ "parse-positional-numbers": false })
+    .parserConfiguration({ "parse-positional-numbers": false, "boolean-negation": false })
     .command(up)
     .command(down)
     .command(status)
@@ -34,6 +35,7 @@ function mpip(): Promise<unknown> {
     .command(lab)
     .demandCommand(1, "say what to do")
     .strict()
+    .check(checkOptions)
     .version(packageVersion())
     .wrap(100)
     .fail((message, error) => fail(error ?? new CliError(`${message}; see mpip --help`, EXIT_USAGE)))

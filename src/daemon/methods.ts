@@ -1,10 +1,17 @@
 import { INVALID_PARAMS, type Params, RpcError } from "../control/protocol.ts";
 import type { Methods } from "../control/server.ts";
-import { type PathView, pathViews, peerViews, type StatusView, sessionsView } from "../control/views.ts";
+import {
+  type PathView,
+  type PeerView,
+  pathViews,
+  peerViews,
+  type StatusView,
+  sessionsView,
+} from "../control/views.ts";
 import type { Router } from "../core/router/router.ts";
 
 export const SESSIONS_DEFAULT = 1000;
-const SESSIONS_MAX = 100_000;
+export const SESSIONS_MAX = 100_000;
 
 /** What the control socket reaches of the daemon. */
 export interface Controlled {
@@ -29,6 +36,7 @@ export function controlMethods(daemon: Controlled): Methods {
     availability: () => router.availability.snapshot(daemon.nowMs()),
     sessions: (params) => {
       const { limit, peer } = sessionsParams(params);
+      if (peer !== undefined) checkPeer(peer, peerViews(router, daemon.peers(), daemon.nowMs()));
       return sessionsView(router, daemon.nowMs(), limit, peer);
     },
     stop: () => {
@@ -36,6 +44,13 @@ export function controlMethods(daemon: Controlled): Methods {
       return { stopping: true };
     },
   };
+}
+
+function checkPeer(peer: string, views: readonly PeerView[]): void {
+  const names = views.map(({ name }) => name);
+  if (names.includes(peer)) return;
+  const known = names.length === 0 ? "there are none" : `there are ${names.join(", ")}`;
+  throw new RpcError(INVALID_PARAMS, `there is no peer ${peer}; ${known}`);
 }
 
 function sessionsParams({ limit = SESSIONS_DEFAULT, peer }: Params): {

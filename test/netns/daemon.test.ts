@@ -65,6 +65,28 @@ describe("two daemons", () => {
     expect(await two.run("sessions")).toMatch(/host1 +tcp +10\.77\.0/);
   });
 
+  it("say in one line what is wrong with a command", async () => {
+    const said = async (...words: string[]) => {
+      const where = ["--run-dir", `${one.directory}/run`];
+      const process = one.host.spawn("node", [one.upCommand[0]!, ...words, ...where]);
+      const { code } = await process.exited;
+      return `${code} ${process.stderr}`;
+    };
+    expect(await said("sessions", "--peer", "nobody")).toBe(
+      "2 mpip: there is no peer nobody; there are host2\n",
+    );
+    for (const limit of ["-1", "abc", "1.5"]) {
+      expect(await said("sessions", "--limit", limit)).toBe(
+        "2 mpip: --limit takes a whole number from 0 to 100000\n",
+      );
+    }
+    expect(await said("up", "-c", "a", "-c", "b")).toBe("2 mpip: -c stands twice; take one of them out\n");
+    expect(await said("status", "--tun")).toBe(
+      "2 mpip: Not enough arguments following: tun; see mpip --help\n",
+    );
+    expect(await said("status", "--tun=")).toBe("2 mpip: --tun needs a value\n");
+  });
+
   it("say how they are", async () => {
     const status = await one.ask<StatusView>("status");
     expect(status).toMatchObject({

@@ -22,6 +22,7 @@ export const doctor: CommandModule<object, DoctorArguments> = {
     ofReport(command).option("config", {
       alias: "c",
       type: "string",
+      requiresArg: true,
       describe: "configuration file; without it that of the running daemon, or /etc/mpip.yaml",
     }),
   handler: async (args) => {

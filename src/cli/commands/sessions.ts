@@ -1,8 +1,9 @@
 import type { Argv, CommandModule } from "yargs";
 import type { SessionsView } from "../../control/views.ts";
 import { PROTOCOL_NUMBERS } from "../../core/dispatch/rule-spec.ts";
-import { SESSIONS_DEFAULT } from "../../daemon/methods.ts";
+import { SESSIONS_DEFAULT, SESSIONS_MAX } from "../../daemon/methods.ts";
 import { ask } from "../connect.ts";
+import { CliError, EXIT_USAGE } from "../error.ts";
 import { byteCount, duration, endpoint, table, UNKNOWN } from "../format.ts";
 import { ofReport, type ReportArguments } from "../options.ts";
 import { print } from "../print.ts";
@@ -17,10 +18,18 @@ export const sessions: CommandModule<object, SessionsArguments> = {
   describe: "what is carried at the moment",
   builder: (command: Argv<object>) =>
     ofReport(command)
-      .option("limit", { type: "number", default: SESSIONS_DEFAULT, describe: "list so many at most" })
-      .option("peer", { type: "string", describe: "of one peer only" }),
+      .option("limit", {
+        type: "number",
+        requiresArg: true,
+        default: SESSIONS_DEFAULT,
+        describe: "list so many at most",
+      })
+      .option("peer", { type: "string", requiresArg: true, describe: "of one peer only" }),
   handler: async (args) => {
     const { limit, peer } = args;
+    if (!Number.isInteger(limit) || limit < 0 || limit > SESSIONS_MAX) {
+      throw new CliError(`--limit takes a whole number from 0 to ${SESSIONS_MAX}`, EXIT_USAGE);
+    }
     const view = await ask<SessionsView>(args, "sessions", {
       limit,
       ...(peer === undefined ? {} : { peer }),

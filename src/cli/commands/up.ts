@@ -22,12 +22,14 @@ export const up: CommandModule<object, UpArguments> = {
       .option("config", {
         alias: "c",
         type: "string",
+        requiresArg: true,
         default: CONFIG_PATH,
         describe: "configuration file",
       })
       .option("check", { type: "boolean", default: false, describe: "only say what is wrong with the file" })
       .option("state-dir", {
         type: "string",
+        requiresArg: true,
         default: "/var/lib/mpip",
         describe: "where what outlives the daemon is kept: a made-up node ID, quotas",
       }),

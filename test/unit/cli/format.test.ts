@@ -225,6 +225,10 @@ it("errors have one line and an exit code", () => {
     text: "mpip: cannot write /run/x: no space left on device (ENOSPC)",
     exitCode: 1,
   });
+  expect(errorReport(Object.assign(new Error("odd words"), { name: "YError" }))).toEqual({
+    text: "mpip: odd words; see mpip --help",
+    exitCode: 2,
+  });
   expect(errorReport(new CliError("no daemon"))).toEqual({ text: "mpip: no daemon", exitCode: 1 });
   expect(errorReport(new Error("bug")).text).toContain("format.test.ts");
 });

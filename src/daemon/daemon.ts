@@ -28,7 +28,7 @@ import { peersOf, statusView } from "./status.ts";
 const LOOK_INTERVAL_MS = 1000;
 /** Changes that come so close together are made at once. */
 const REAL_PAUSE_MS = 10;
-/** How often the names of a peer that is not reached are resolved anew. */
+/** How often names are resolved anew, while a peer with names is not reached or nothing is known of one. */
 const RESOLVE_INTERVAL_MS = 30_000;
 
 export interface DaemonOptions {
@@ -190,7 +190,9 @@ export class Daemon {
       router,
       peers: () => peersOf(this.config),
       missingPaths: (views) =>
-        missingPaths(this.config, this.peers, this.node.sockets.addresses, router, views),
+        missingPaths(this.config, this.peers, this.node.sockets.addresses, router, views, (host) =>
+          this.resolver.isUnresolved(host),
+        ),
       nowMs,
       status: () => this.status(),
       stop: () => void this.stop(),
@@ -227,9 +229,13 @@ export class Daemon {
     if (this.file.pollChanged()) void this.reload();
     if (this.countQuotas()) this.node.followPolicies();
     const isLost = (name: string) => !peers.some((peer) => peer.name === name && peer.state === "up");
-    const mayHaveMoved = this.config.peers.some((peer) => hasNames(peer) && isLost(peer.name));
-    if (mayHaveMoved && nowMs() - this.resolvedMs > RESOLVE_INTERVAL_MS)
-      void this.change(() => this.resolve());
+    const mayHaveMoved = this.config.peers.some(
+      (peer) =>
+        (hasNames(peer) && isLost(peer.name)) ||
+        peer.endpoints.some(({ host }) => this.resolver.isUnresolved(host)),
+    );
+    // Name servers may take long to answer, and no other change waits for them.
+    if (mayHaveMoved && nowMs() - this.resolvedMs > RESOLVE_INTERVAL_MS) void this.resolve();
   }
 
   private countQuotas(): boolean {
@@ -262,8 +268,10 @@ export class Daemon {
 
   private async resolve(): Promise<void> {
     this.resolvedMs = nowMs();
-    const peers = await this.resolver.resolve(this.config.peers, this.config.port);
-    if (this.stopping === undefined) this.setPeers(peers);
+    const { config } = this;
+    const peers = await this.resolver.resolve(config.peers, config.port);
+    // Those of another configuration have been resolved when it was read.
+    if (this.stopping === undefined && config === this.config) this.setPeers(peers);
   }
 
   private setPeers(peers: readonly PeerSpec[]): void {

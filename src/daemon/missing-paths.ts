@@ -14,6 +14,7 @@ export function missingPaths(
   lines: readonly HostAddress[],
   router: Router,
   paths: readonly PathView[],
+  isUnresolved: (host: string) => boolean,
 ): PathView[] {
   const selectors = (interfaces ?? []).map(({ name }) => name);
   const idle = idleLines(lines, selectors).map(({ name, why }) => missing({ name, device: name, why }));
@@ -28,17 +29,16 @@ export function missingPaths(
         ? []
         : [missing({ peer, why: "it has not called yet, and has no endpoints here" })];
     }
-    const known = spec?.endpoints ?? [];
-    if (known.length === 0) {
-      const hosts = endpoints.map(({ host }) => host).join(", ");
-      return [missing({ peer, name: hosts, why: `${hosts} cannot be resolved` })];
-    }
-    return known.flatMap(({ address, port }) => {
+    const nameless = endpoints
+      .filter(({ host }) => isUnresolved(host))
+      .map(({ host }) => missing({ peer, name: host, why: `${host} cannot be resolved` }));
+    const unanswered = (spec?.endpoints ?? []).flatMap(({ address, port }) => {
       const remote = formatAddress(address);
       if (own.some((path) => path.remote === remote && path.port === port)) return [];
       const why = whyUnreached(router, peer, address, port, lines);
       return why === undefined ? [] : [missing({ peer, name: remote, remote, port, why })];
     });
+    return [...nameless, ...unanswered];
   });
   return [...idle, ...unreached];
 }

@@ -11,6 +11,8 @@ export type Lookup = (host: string) => Promise<readonly string[]>;
 /** Makes peers with addresses out of peers with names. What a name said last is used while it cannot be resolved. */
 export class Resolver {
   private readonly known = new Map<string, readonly string[]>();
+  /** Names whose failure has been logged. */
+  private readonly failing = new Set<string>();
   private readonly log: Logger;
   private readonly lookup: Lookup;
 
@@ -33,6 +35,11 @@ export class Resolver {
     }));
   }
 
+  /** Whether nothing is known of a name. */
+  isUnresolved(host: string): boolean {
+    return this.addressesOf(host).length === 0;
+  }
+
   private addressesOf(host: string): readonly string[] {
     return isName(host) ? (this.known.get(host) ?? []) : [host];
   }
@@ -40,7 +47,10 @@ export class Resolver {
   private async ask(host: string): Promise<void> {
     try {
       this.known.set(host, await this.lookup(host));
+      this.failing.delete(host);
     } catch (error) {
+      if (this.failing.has(host)) return;
+      this.failing.add(host);
       const { code } = error as NodeJS.ErrnoException;
       this.log.warn(`${host} cannot be resolved (${code}); it will be tried again`);
     }

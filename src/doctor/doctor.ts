@@ -142,7 +142,8 @@ function portFindings(lines: readonly HostAddress[], port: number): Finding[] {
 }
 
 async function resolved({ peers, port }: Config): Promise<{ targets: Target[]; findings: Finding[] }> {
-  const specs = await new Resolver(pino({ level: "silent" })).resolve(peers, port);
+  const resolver = new Resolver(pino({ level: "silent" }));
+  const specs = await resolver.resolve(peers, port);
   const targets = specs.flatMap(({ name, endpoints }) =>
     endpoints.map((end) => ({
       peer: name,
@@ -151,17 +152,13 @@ async function resolved({ peers, port }: Config): Promise<{ targets: Target[]; f
       port: end.port,
     })),
   );
-  const findings = peers.flatMap(({ name, endpoints }, i) =>
-    endpoints.length > 0 && specs[i]!.endpoints.length === 0
-      ? [
-          bad(
-            "reach",
-            `${name}: ${endpoints.map(({ host }) => host).join(", ")} cannot be resolved`,
-            "look at the name servers, or write addresses as endpoints",
-          ),
-        ]
-      : [],
-  );
+  const findings = peers.flatMap(({ name, endpoints }, i) => {
+    const hosts = endpoints.map(({ host }) => host).filter((host) => resolver.isUnresolved(host));
+    if (hosts.length === 0) return [];
+    const level = specs[i]!.endpoints.length === 0 ? bad : warn;
+    const text = `${name}: ${hosts.join(", ")} cannot be resolved`;
+    return [level("reach", text, "look at the name servers, or write addresses as endpoints")];
+  });
   return { targets, findings };
 }
 

@@ -269,6 +269,11 @@ table ip docker {
       "bad daemon: UDP port 7000 of 10.0.0.1 is taken by another process; ss -ulnp sport = :7000 shows which; end it, or choose another port",
       "bad reach: server: nowhere.invalid cannot be resolved; look at the name servers, or write addresses as endpoints",
     ]);
+    const endpoints = "[203.0.113.1, nowhere.invalid]";
+    client.write(config({ peers: `[{ name: server, endpoints: ${endpoints}, routes: 10.77.0.2 }]` }));
+    expect((await doctor()).troubles.at(-1)).toMatch(
+      /^warn reach: server: nowhere\.invalid cannot be resolved; look at the name servers/,
+    );
   });
 
   it("prints a line for each finding", async () => {

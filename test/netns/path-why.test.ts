@@ -46,7 +46,7 @@ tun: { address: 10.77.0.1/24 }
 interfaces: [${interfaces.reverse().map((name) => (name.startsWith("{") ? name : `"${name}"`))}]
 peers:
   - name: two
-    endpoints: [${lab.host("two").ip("l0")}, ${lab.host("two").ip("l1")}, "2001:db8::1"]
+    endpoints: [${lab.host("two").ip("l0")}, ${lab.host("two").ip("l1")}, "2001:db8::1", other.invalid]
     routes: 10.77.0.2
   - { name: three, endpoints: ${lab.host("three").ip("l2")}, routes: 10.77.0.3 }
   - { name: nobody, endpoints: 10.0.0.77, routes: 10.77.0.4 }
@@ -78,6 +78,7 @@ peers:
     expect(lines.join("\n")).toMatch(/^nobody 10\.0\.0\.77 none no answer to \d+ queries$/m);
     expect(lines).toContain("caller - none it has not called yet, and has no endpoints here");
     expect(lines).toContain("nameless nowhere.invalid none nowhere.invalid cannot be resolved");
+    expect(lines).toContain("two other.invalid none other.invalid cannot be resolved");
     expect(await one.run("paths")).toMatch(/ WHY\n(.*\n)* *.* a backup, and others work\n/);
     const peers = (await others[0]!.ask<PathView[]>("paths")).map(({ remote, why }) => [remote, why]);
     expect(peers).toContainEqual(["10.1.0.1", "a backup, and others work, says the peer"]);

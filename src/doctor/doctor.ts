@@ -14,7 +14,15 @@ import { type ClockReading, clockFindings } from "./clock.ts";
 import { bad, type Finding, ok, warn } from "./finding.ts";
 import { firewallFindings } from "./firewall.ts";
 import { kernelFindings, readIfThere, rightsFindings } from "./host.ts";
-import { interfaceFindings, mtuFindings, overlapFindings, routeFindings, type Target } from "./lines.ts";
+import {
+  interfaceFindings,
+  type Leg,
+  mtuFindings,
+  overlapFindings,
+  routedLegs,
+  routeFindings,
+  type Target,
+} from "./lines.ts";
 import { reachFindings } from "./reach.ts";
 
 /** What a running daemon says of itself. */
@@ -54,6 +62,9 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
   const { targets, findings } = await resolved(config);
   const marksArrivals = peers.some(({ routes }) => routes.some(({ bits }) => bits === 0));
   const networks = all.filter(({ internal, device }) => !internal && device !== tun.name);
+  const legs = await unlessMissing(routedLegs(lines, targets));
+  const hasRoute = ({ line, target }: Leg) =>
+    !legs.some((leg) => leg.line === line && leg.target === target && leg.route === undefined);
   const works = (device: string, address: string) =>
     daemon?.paths.some(
       (path) => path.device === device && path.remote === address && path.state === "ready",
@@ -61,7 +72,7 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
   return [
     ...interfaceFindings(lines, selectors, targets),
     ...(daemon === undefined ? portFindings(lines, port) : []),
-    ...(await unlessMissing(routeFindings(lines, targets, marksArrivals))),
+    ...(await unlessMissing(routeFindings(legs, lines, marksArrivals))),
     ...(await unlessMissing(overlapFindings(tun.name, peers))),
     ...mtuFindings(lines, tun),
     ...(await unlessMissing(
@@ -74,12 +85,12 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
       }),
     )),
     ...findings,
-    ...(await reachFindings(lines, targets, works)),
+    ...(await reachFindings(lines, targets, works, hasRoute)),
   ];
 }
 
 /** That a program is missing has been said already. */
-async function unlessMissing(looking: Promise<Finding[]>): Promise<Finding[]> {
+async function unlessMissing<T>(looking: Promise<T[]>): Promise<T[]> {
   try {
     return await looking;
   } catch (error) {

@@ -27,14 +27,15 @@ export function interfaceFindings(
     bad("interfaces", `${name}: ${why}`, IDLE_ADVICE[why]),
   );
   if (lines.length === 0) {
-    return [
-      ...idle,
-      bad(
-        "interfaces",
-        "there is no interface to use: none has an address and a default route",
-        "name some under interfaces in the configuration",
-      ),
-    ];
+    return selectors === undefined
+      ? [
+          bad(
+            "interfaces",
+            "there is no interface to use: none has an address and a default route",
+            "name some under interfaces in the configuration",
+          ),
+        ]
+      : idle;
   }
   const unreached = targets.filter(({ family }) => !lines.some((line) => line.family === family));
   return [
@@ -58,19 +59,10 @@ const IDLE_ADVICE: Readonly<Record<IdleLine["why"], string>> = {
   "has no address": "give it one, or start what gets it one (DHCP)",
 };
 
-/** Do packets to each peer leave by each line, and may their answers come back by it? */
-export async function routeFindings(
-  lines: readonly HostAddress[],
-  targets: readonly Target[],
-  marksArrivals: boolean,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const line of lines) {
-    const fitting = targets.filter(({ family }) => family === line.family);
-    for (const target of fitting) findings.push(await routeFinding(line, target));
-    if (line.family === 4) findings.push(...(await filterFindings(line, fitting, marksArrivals)));
-  }
-  return findings;
+/** A line, and a target of its family. */
+export interface Leg {
+  readonly line: HostAddress;
+  readonly target: Target;
 }
 
 interface Route {
@@ -79,28 +71,72 @@ interface Route {
   readonly dev?: string;
 }
 
-async function routeFinding(line: HostAddress, { peer, address }: Target): Promise<Finding> {
-  const { device, family } = line;
-  const from = formatAddress(line.address);
-  const [route] = await routeGet(family, [
-    "fibmatch",
-    address,
-    "from",
-    from,
-    "oif",
-    device,
-    "mark",
-    MARK_TEXT,
-  ]);
-  if (route?.dev === device) {
-    const via = route.gateway === undefined ? "directly" : `via ${route.gateway}`;
-    return ok("routes", `${device}: ${address} (${peer}) ${via}`);
-  }
-  return bad(
-    "routes",
-    `${device}: there is no route to ${address} (${peer}) over it`,
-    `add one: ip -${family} route add default via GATEWAY dev ${device} metric 3000`,
+/** A leg as the kernel would route it; undefined where it would not, or over another line. */
+export interface RoutedLeg extends Leg {
+  readonly route: Route | undefined;
+}
+
+export function legsOf(lines: readonly HostAddress[], targets: readonly Target[]): Leg[] {
+  return lines.flatMap((line) =>
+    targets.filter(({ family }) => family === line.family).map((target) => ({ line, target })),
   );
+}
+
+export async function routedLegs(
+  lines: readonly HostAddress[],
+  targets: readonly Target[],
+): Promise<RoutedLeg[]> {
+  const legs: RoutedLeg[] = [];
+  // One by one: each takes a process.
+  for (const leg of legsOf(lines, targets)) legs.push(await routed(leg));
+  return legs;
+}
+
+async function routed(leg: Leg): Promise<RoutedLeg> {
+  const { line, target } = leg;
+  const from = ["from", formatAddress(line.address), "oif", line.device, "mark", MARK_TEXT];
+  const [route] = await routeGet(line.family, ["fibmatch", target.address, ...from]);
+  return { ...leg, route: route?.dev === line.device ? route : undefined };
+}
+
+/**
+ * What it means that a leg leads nowhere, beside those that do. Separate links have an endpoint of the peer each, which
+ * is all they need; a line without any endpoint of the peer could be of more use.
+ */
+export function gravityOf({ line, target }: Leg, leading: readonly Leg[]): "none" | "warn" | "bad" {
+  const own = leading.filter((leg) => leg.line.device === line.device);
+  if (own.length === 0 || !leading.some((leg) => leg.target === target)) return "bad";
+  return own.some((leg) => leg.target.peer === target.peer) ? "none" : "warn";
+}
+
+/** Do packets to each peer leave by each line, and may their answers come back by it? */
+export async function routeFindings(
+  legs: readonly RoutedLeg[],
+  lines: readonly HostAddress[],
+  marksArrivals: boolean,
+): Promise<Finding[]> {
+  const leading = legs.filter(({ route }) => route !== undefined);
+  const findings: Finding[] = [];
+  for (const line of lines) {
+    findings.push(...legs.filter((leg) => leg.line === line).flatMap((leg) => routeFinding(leg, leading)));
+    const targets = leading.filter((leg) => leg.line === line).map(({ target }) => target);
+    if (line.family === 4) findings.push(...(await filterFindings(line, targets, marksArrivals)));
+  }
+  return findings;
+}
+
+function routeFinding(leg: RoutedLeg, leading: readonly Leg[]): Finding[] {
+  const { device, family } = leg.line;
+  const { peer, address } = leg.target;
+  if (leg.route !== undefined) {
+    const via = leg.route.gateway === undefined ? "directly" : `via ${leg.route.gateway}`;
+    return [ok("routes", `${device}: ${address} (${peer}) ${via}`)];
+  }
+  const gravity = gravityOf(leg, leading);
+  if (gravity === "none") return [];
+  const text = `${device}: there is no route to ${address} (${peer}) over it`;
+  const advice = `add one: ip -${family} route add default via GATEWAY dev ${device} metric 3000`;
+  return [(gravity === "warn" ? warn : bad)("routes", text, advice)];
 }
 
 /** The kernel drops what comes in by another interface than the answer would leave by. */

@@ -19,7 +19,7 @@ import { openArena } from "../io/native.ts";
 import type { DatagramSocket } from "../io/port.ts";
 import { openUdpPort } from "../io/udp.ts";
 import { bad, type Finding, ok, warn } from "./finding.ts";
-import type { Target } from "./lines.ts";
+import { gravityOf, type Leg, legsOf, type Target } from "./lines.ts";
 
 /** A question that is not answered is asked again, so often in all, … */
 const TRIES = 4;
@@ -34,9 +34,7 @@ const SMALL_BYTES = 0;
 const SLOT_BYTES = 2048;
 const SLOTS = 64;
 
-interface Question {
-  readonly line: HostAddress;
-  readonly target: Target;
+interface Question extends Leg {
   /** Of the IP packet; SMALL_BYTES: as it is. */
   readonly bytes: number;
   readonly nonceHigh: number;
@@ -50,6 +48,7 @@ export async function reachFindings(
   lines: readonly HostAddress[],
   targets: readonly Target[],
   works: (device: string, address: string) => boolean,
+  hasRoute: (leg: Leg) => boolean,
 ): Promise<Finding[]> {
   const arena = openArena(SLOT_BYTES * (SLOTS + 1));
   const udp = openUdpPort(arena, pino({ level: "silent" }), { offloads: { gso: false, gro: false } });
@@ -67,11 +66,7 @@ export async function reachFindings(
         findings.push(bad("reach", `${line.device}: ${text}`, advice || "see dmesg"));
       }
     }
-    for (const line of sockets.keys()) {
-      for (const target of targets) {
-        if (target.family === line.family) questions.push(...questionsOf(line, target));
-      }
-    }
+    questions.push(...legsOf([...sockets.keys()], targets).flatMap(questionsOf));
     for (const socket of sockets.values()) socket.start(() => receive(socket, arena, questions));
     for (let tries = 0; tries < TRIES && questions.some(isOpen); tries++) {
       for (const question of questions.filter(isOpen)) {
@@ -83,20 +78,23 @@ export async function reachFindings(
   } finally {
     udp.close();
   }
-  for (const line of sockets.keys()) {
-    for (const target of targets) {
-      const own = questions.filter((one) => one.line === line && one.target === target);
-      if (own.length === 0) continue;
-      const isSilent = own.every(isOpen);
-      if (isSilent && works(line.device, target.address)) {
-        findings.push(ok("reach", `${whereText(line, target)} is in touch with the daemon`));
-      } else findings.push(answerFinding(line, target, own));
-    }
+  const legs = legsOf([...sockets.keys()], targets).map((leg) => ({
+    ...leg,
+    own: questions.filter(({ line, target }) => line === leg.line && target === leg.target),
+  }));
+  const leading = legs.filter(
+    ({ line, target, own }) => !own.every(isOpen) || works(line.device, target.address),
+  );
+  for (const leg of legs) {
+    if (!leading.includes(leg)) findings.push(...silentFinding(leg, leading, hasRoute(leg)));
+    else if (leg.own.every(isOpen))
+      findings.push(ok("reach", `${whereText(leg)} is in touch with the daemon`));
+    else findings.push(answerFinding(leg, leg.own));
   }
   return findings;
 }
 
-function questionsOf(line: HostAddress, target: Target): Question[] {
+function questionsOf({ line, target }: Leg): Question[] {
   const most = line.mtu;
   const sizes = [SMALL_BYTES, ...SIZES_BYTES.filter((bytes) => bytes < most), Math.min(most, SIZE_MAX_BYTES)];
   return sizes.map((bytes) => ({
@@ -162,31 +160,32 @@ function receive(socket: DatagramSocket, arena: Uint8Array, questions: readonly 
   }
 }
 
-function answerFinding(line: HostAddress, target: Target, questions: readonly Question[]): Finding {
-  const { device } = line;
-  const where = whereText(line, target);
+/** That there is no route has been said, as far as it matters. */
+function silentFinding(leg: Leg, leading: readonly Leg[], hasRoute: boolean): Finding[] {
+  const isBad = gravityOf(leg, leading) === "bad";
+  if (!isBad && !hasRoute) return [];
+  const text = `${whereText(leg)} does not answer`;
+  const from = formatAddress(leg.line.address);
+  const advice = `is mpip running there, and does every firewall and NAT on the way let UDP port ${leg.target.port} through? (from ${from})`;
+  return [(isBad ? bad : warn)("reach", text, advice)];
+}
+
+function answerFinding(leg: Leg, questions: readonly Question[]): Finding {
   const answered = questions.filter((question) => !isOpen(question));
-  if (answered.length === 0) {
-    return bad(
-      "reach",
-      `${where} does not answer`,
-      `is mpip running there, and does every firewall and NAT on the way let UDP port ${target.port} through? (from ${formatAddress(line.address)})`,
-    );
-  }
   const rttMs = Math.min(...answered.map(({ rttUs }) => rttUs!)) / 1000;
   const largest = Math.max(...answered.map(({ bytes }) => bytes));
   const wanted = Math.max(...questions.map(({ bytes }) => bytes));
-  const text = `${where} answers in ${rttMs.toFixed(1)} ms`;
+  const text = `${whereText(leg)} answers in ${rttMs.toFixed(1)} ms`;
   if (largest === wanted) return ok("reach", `${text}, to packets of up to ${largest} bytes`);
   return warn(
     "reach",
     `${text}, but to none of ${smallestLost(questions, largest)} bytes or more`,
-    `set the MTU of ${device} to ${Math.max(largest, SIZES_BYTES.at(-1)!)}, or let ICMP "too big" through`,
+    `set the MTU of ${leg.line.device} to ${Math.max(largest, SIZES_BYTES.at(-1)!)}, or let ICMP "too big" through`,
   );
 }
 
-function whereText({ device }: HostAddress, { peer, address, port }: Target): string {
-  return `${device}: ${peer} at ${address} port ${port}`;
+function whereText({ line, target: { peer, address, port } }: Leg): string {
+  return `${line.device}: ${peer} at ${address} port ${port}`;
 }
 
 function smallestLost(questions: readonly Question[], largest: number): number {

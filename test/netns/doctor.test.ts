@@ -160,6 +160,50 @@ describe("mpip doctor", () => {
     ]);
   });
 
+  it("is content with separate links, and not with one that leads nowhere", async () => {
+    const core = new LabDaemon(
+      lab.host("core"),
+      `
+name: core
+node: "02:00:00:00:00:03"
+tun: { name: mpcore, address: 10.77.0.3/24 }
+interfaces: [l0, l1]
+peers: [{ name: client, node: "02:00:00:00:00:01", routes: 10.77.0.1 }]
+`,
+    );
+    await core.up();
+    undo.push(() => core.run("down"));
+    const routes = (await shell("ip route show default")).stdout.trim().split("\n");
+    await shell("ip route flush default");
+    undo.push(() => shell(routes.map((route) => `ip route add ${route}`).join(";")));
+    await host().sysctl("net.ipv4.conf.l1.rp_filter", 1);
+    undo.push(() => host().sysctl("net.ipv4.conf.l1.rp_filter", 0));
+    const peer = (name: string, number: number, ...endpoints: string[]) =>
+      `{ name: ${name}, endpoints: [${endpoints}], routes: 10.77.0.${number} }`;
+    client.write(config({ peers: `[${peer("core", 3, "10.0.0.2", "10.1.0.2")}]` }));
+    const { code, troubles, fine } = await doctor();
+    expect(troubles.slice(1)).toEqual([]);
+    expect(code).toBe(0);
+    expect(fine).toContain("routes: l1: 10.1.0.2 (core) directly");
+    expect(fine.join()).toMatch(/reach: l0: core at 10\.0\.0\.2 .*reach: l1: core at 10\.1\.0\.2 /);
+
+    client.write(config({ peers: `[${peer("core", 3, "10.0.0.2")}, ${peer("other", 4, "10.1.0.2")}]` }));
+    const others = await doctor();
+    expect(others.troubles.slice(1)).toEqual([
+      expect.stringMatching(/^warn routes: l0: there is no route to 10\.1\.0\.2 \(other\) over it; add one/),
+      expect.stringMatching(/^warn routes: l1: there is no route to 10\.0\.0\.2 \(core\) over it; add one/),
+    ]);
+    expect(others.code).toBe(0);
+
+    client.write(config({ peers: `[${peer("core", 3, "10.0.0.2")}]` }));
+    const lone = await doctor();
+    expect(lone.troubles.slice(1)).toEqual([
+      expect.stringMatching(/^bad routes: l1: there is no route to 10\.0\.0\.2 \(core\) over it; add one/),
+      expect.stringMatching(/^bad reach: l1: core at 10\.0\.0\.2 port 7000 does not answer/),
+    ]);
+    expect(lone.code).toBe(1);
+  });
+
   it("says what a strict rp_filter drops", async () => {
     await host().sysctl("net.ipv4.conf.l1.rp_filter", 1);
     undo.push(() => host().sysctl("net.ipv4.conf.l1.rp_filter", 0));
@@ -186,7 +230,6 @@ describe("mpip doctor", () => {
     client.write(config({ interfaces: "v0" }));
     expect((await doctor()).troubles.slice(1)).toEqual([
       "bad interfaces: v0: has no address; give it one, or start what gets it one (DHCP)",
-      "bad interfaces: there is no interface to use: none has an address and a default route; name some under interfaces in the configuration",
     ]);
   });
 

@@ -10,6 +10,7 @@ import { openArena } from "../io/native.ts";
 import type { DatagramPort, TunPort } from "../io/port.ts";
 import { openTun } from "../io/tun.ts";
 import { openUdpPort } from "../io/udp.ts";
+import { idleLines } from "./idle-lines.ts";
 import { defaultDevices, type HostAddress, hostAddresses, selectAddresses } from "./interfaces.ts";
 import type { LinePolicies } from "./line-policies.ts";
 import { Loop } from "./loop.ts";
@@ -45,7 +46,7 @@ export class Node {
     const udp = openUdpPort(arena, log, { ring, offloads: { gso, gro } });
     try {
       const sockets = new Sockets(udp, config.port, policies, log);
-      openAtStart(sockets, wantedAddresses(config), log);
+      openAtStart(sockets, config, log);
       const mtu = deviceMtu(config, tunMtu(sockets.addresses));
       const tun = openTun({ name: config.tun.name, mtu, ring, offloads: { checksum, tso, uso } }, arena, log);
       let node: Node | undefined;
@@ -181,13 +182,20 @@ function nameOf({ name }: Config): string {
   return name ?? hostname();
 }
 
-function openAtStart(sockets: Sockets, wanted: readonly HostAddress[], log: Logger): void {
+function openAtStart(sockets: Sockets, config: Interfaces, log: Logger): void {
+  const wanted = wantedAddresses(config);
   for (const failure of sockets.openMissing(wanted)) {
     if (FATAL_AT_START.has(failure.code ?? "")) throw failure;
     log.warn(failure.message);
   }
-  if (wanted.length === 0)
-    log.warn("there is no interface to use yet; without a default route, name it under interfaces");
+  if (wanted.length === 0) log.warn(`there is no interface to use yet: ${whyNone(config)}`);
+}
+
+function whyNone({ interfaces }: Interfaces): string {
+  if (interfaces === undefined) return "none has a default route; name some under interfaces";
+  const selectors = interfaces.map(({ name }) => name);
+  const idle = idleLines([], selectors).map(({ name, why }) => `${name} (${why})`);
+  return `${idle.join(", ")}; each is used once it can be`;
 }
 
 function wantedAddresses({ interfaces, tun }: Interfaces): HostAddress[] {

@@ -56,6 +56,18 @@ describe("a daemon whose surroundings change", () => {
     expect((await status()).tun.mtu).toBe(1343);
   });
 
+  it("says why none of those that are named is used", async () => {
+    using idle = new LabDaemon(
+      one.host,
+      "port: 7007\ntun: { name: mpidle, address: 10.78.0.1/24 }\ninterfaces: [nope0, 192.0.2.1]\n",
+    );
+    await idle.up();
+    expect(idle.messages).toContain(
+      "there is no interface to use yet: nope0 (no such interface), 192.0.2.1 (no such address); each is used once it can be",
+    );
+    await idle.run("down");
+  });
+
   it("follows an address that changes", async () => {
     await one.host.setAddress("l0", "10.0.0.77");
     await one.process!.output(/l0 10\.0\.0\.77: used/);

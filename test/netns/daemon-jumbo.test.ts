@@ -20,14 +20,15 @@ describe("daemons with two lines that carry large packets", () => {
   });
 
   it("put the segments of a transfer in order", async () => {
-    const retransmits: number[] = [];
+    const held: number[] = [];
     for (const reorder of ["off", "auto"]) {
       await tunnel.setRule(`protocol: tcp, priority: throughput, reorder: ${reorder}`);
-      const flow = await tunnel.through({ durationS: 4, congestion: "cubic" });
-      retransmits.push(flow.retransmits!);
+      await tunnel.through({ durationS: 4, congestion: "cubic" });
+      held.push((await tunnel.two.ask<StatusView>("status")).reordering.held);
     }
-    const [without, inOrder] = retransmits;
-    expect(inOrder).toBeLessThan(without! / 3);
+    expect(held[0]).toBe(0);
+    // They overtake others all the time; none would be held if they were too large for that.
+    expect(held[1]).toBeGreaterThan(200);
     expect((await tunnel.two.ask<StatusView>("status")).reordering).toMatchObject({ byFullness: 0 });
   });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ModeSpec } from "../core/dispatch/mode-spec.ts";
-import type { RuleSpec } from "../core/dispatch/rule-spec.ts";
+import { PROTOCOL_NUMBERS, type RuleSpec } from "../core/dispatch/rule-spec.ts";
 import { leaf, oneOrMore } from "./schema-parts.ts";
 import {
   parseChoice,
@@ -119,12 +119,17 @@ export function ruleProblems(rule: Readonly<Record<string, unknown>>): RuleProbl
 }
 
 function isTcp(protocol: unknown): boolean {
-  return protocol === 6 || (typeof protocol === "string" && protocol.toLowerCase() === "tcp");
+  return isProtocol(protocol, "tcp");
 }
 
 function hasPorts(protocol: unknown): boolean {
+  return isTcp(protocol) || isProtocol(protocol, "udp");
+}
+
+/** By its name or its number, as they stand in the file. */
+function isProtocol(protocol: unknown, name: keyof typeof PROTOCOL_NUMBERS): boolean {
   return (
-    isTcp(protocol) || protocol === 17 || (typeof protocol === "string" && protocol.toLowerCase() === "udp")
+    protocol === PROTOCOL_NUMBERS[name] || (typeof protocol === "string" && protocol.toLowerCase() === name)
   );
 }
 

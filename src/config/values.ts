@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { PortRange, Prefix } from "../core/dispatch/rule-spec.ts";
 import { PROTOCOL_NUMBERS } from "../core/dispatch/rule-spec.ts";
+import { isSameAddress } from "../core/wire/address.ts";
 import { familyOf, formatAddress, parseAddress } from "../io/address.ts";
 
 /** Values of the configuration as people write them. What makes no sense is a Wrong that says what to write instead. */
@@ -45,7 +46,7 @@ export function formatNodeId({ high, low }: NodeId): string {
 export function parsePrefix(value: unknown): Prefix {
   const prefix = parseInterfaceAddress(value);
   const bare = networkOf(prefix);
-  if (!isSame(bare.address, prefix.address)) {
+  if (!isSameAddress(bare.address, 0, prefix.address, 0)) {
     throw new Wrong(`${shown(value)} has bits set behind /${prefix.bits}; write ${formatPrefix(bare)}`);
   }
   return prefix;
@@ -73,12 +74,16 @@ export function parseTunAddress(value: unknown): Prefix {
   const prefix = parseInterfaceAddress(value);
   const { family, address, bits } = prefix;
   const example = "write one of this node inside the tunnel, like 10.77.0.1/24";
-  if (UNFIT_NETWORKS.some((unfit) => isSame(networkOf({ ...unfit, address }).address, unfit.address))) {
+  if (
+    UNFIT_NETWORKS.some((unfit) =>
+      isSameAddress(networkOf({ ...unfit, address }).address, 0, unfit.address, 0),
+    )
+  ) {
     throw new Wrong(`${shown(value)} is no address that a host can have; ${example}`);
   }
   // A prefix of all bits or all but one has no address for the network itself (RFC 3021, RFC 6164).
   const hostBits = (family === 4 ? 32 : 128) - bits;
-  if (hostBits > 1 && isSame(networkOf(prefix).address, address)) {
+  if (hostBits > 1 && isSameAddress(networkOf(prefix).address, 0, address, 0)) {
     throw new Wrong(`${shown(value)} is the address of the network itself; ${example}`);
   }
   return prefix;
@@ -93,10 +98,6 @@ const UNFIT_NETWORKS = [
   "::/127",
   "ff00::/8",
 ].map(parseInterfaceAddress);
-
-function isSame(one: Int32Array, other: Int32Array): boolean {
-  return one.every((word, i) => word === other[i]);
-}
 
 export function formatPrefix({ address, bits }: Prefix): string {
   return `${formatAddress(address)}/${bits}`;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { InterfaceSelector } from "../config/values.ts";
 import { matchesPattern } from "../core/base/pattern.ts";
+import { isSameAddress } from "../core/wire/address.ts";
 import { familyOf, parseAddress } from "../io/address.ts";
 import { deviceLink } from "../io/device.ts";
 import { defaultRouteDevices } from "../io/network-tables.ts";
@@ -121,11 +122,9 @@ export function selectorOf(
   selectors: readonly InterfaceSelector[],
   { device, address }: Pick<HostAddress, "device" | "address">,
 ): number {
-  const byAddress = selectors.findIndex((one) => one.address !== undefined && isSame(one.address, address));
+  const byAddress = selectors.findIndex(
+    (one) => one.address !== undefined && isSameAddress(one.address, 0, address, 0),
+  );
   if (byAddress >= 0) return byAddress;
   return selectors.findIndex((one) => one.address === undefined && matchesPattern(one.pattern, device));
-}
-
-function isSame(one: Int32Array, other: Int32Array): boolean {
-  return one.every((word, i) => word === other[i]);
 }

@@ -6,8 +6,8 @@ const NO_WEIGHTS = new Float64Array(0);
 
 /**
  * A weight for each path of each node, by its place in the node's list; 0 for those that are not eligible, or that a
- * cover leaves out. A path that becomes eligible starts with what `start` says, given how many
- * are used.
+ * cover leaves out. A path that becomes eligible starts with what `start` says, given how
+ * many are used.
  */
 export class NodeWeights {
   private readonly paths: Paths;

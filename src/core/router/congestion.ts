@@ -102,7 +102,7 @@ export class Congestion {
     let total = 0;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!(paths.isEligible(path) || path === waitedFor) || Number.isNaN(floorUs[path]!)) continue;
+      if (!this.counts(path, waitedFor)) continue;
       fastestUs = Math.min(fastestUs, floorUs[path]!);
       if (rateBytesPerS[path]! < Number.POSITIVE_INFINITY) total += rateBytesPerS[path]!;
     }
@@ -111,10 +111,15 @@ export class Congestion {
     this.bytesPerS = total;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!(paths.isEligible(path) || path === waitedFor) || Number.isNaN(floorUs[path]!)) continue;
+      if (!this.counts(path, waitedFor)) continue;
       if (floorUs[path]! - fastestUs > (WORTH_US * rateBytesPerS[path]!) / total) continue;
       this.slowestUs = Math.max(this.slowestUs, floorUs[path]!);
       this.rttUs = Math.max(this.rttUs, paths.delays.rttUs[path]!);
     }
+  }
+
+  private counts(path: PathSlot, waitedFor: PathSlot): boolean {
+    const { queues } = this.paths;
+    return (path === waitedFor || this.paths.isEligible(path)) && !Number.isNaN(queues.floorUs[path]!);
   }
 }

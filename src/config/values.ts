@@ -86,6 +86,9 @@ export function parseTunAddress(value: unknown): Prefix {
   if (hostBits > 1 && isSameAddress(networkOf(prefix).address, 0, address, 0)) {
     throw new Wrong(`${shown(value)} is the address of the network itself; ${example}`);
   }
+  if (family === 4 && hostBits > 1 && isSameAddress(filled(prefix, 1).address, 0, address, 0)) {
+    throw new Wrong(`${shown(value)} is the broadcast address of its network; ${example}`);
+  }
   return prefix;
 }
 
@@ -103,10 +106,16 @@ export function formatPrefix({ address, bits }: Prefix): string {
   return `${formatAddress(address)}/${bits}`;
 }
 
-export function networkOf({ family, address, bits }: Prefix): Prefix {
+export function networkOf(prefix: Prefix): Prefix {
+  return filled(prefix, 0);
+}
+
+/** With all bits behind the prefix set, or none. */
+function filled({ family, address, bits }: Prefix, bit: 0 | 1): Prefix {
   const bytes = new Uint8Array(address.slice().buffer);
-  for (let bit = bits + (family === 4 ? 96 : 0); bit < 128; bit++) {
-    bytes[bit >> 3] = bytes[bit >> 3]! & ~(0x80 >> (bit & 7));
+  for (let i = bits + (family === 4 ? 96 : 0); i < 128; i++) {
+    const mask = 0x80 >> (i & 7);
+    bytes[i >> 3] = bit ? bytes[i >> 3]! | mask : bytes[i >> 3]! & ~mask;
   }
   return { family, address: new Int32Array(bytes.buffer), bits };
 }

@@ -12,6 +12,7 @@ import { Host, type HostFailures, sweepHost } from "../host/host.ts";
 import { Journal } from "../host/journal.ts";
 import type { RealHostState } from "../host/state.ts";
 import { nowUs } from "../io/clock.ts";
+import { IoError } from "../io/error.ts";
 import { ConfigFile } from "./config-file.ts";
 import { hostProblems } from "./host-problems.ts";
 import { LinePolicies } from "./line-policies.ts";
@@ -259,7 +260,7 @@ export class Daemon {
       try {
         await work();
       } catch (error) {
-        if (!(error instanceof HostError)) throw error;
+        if (!(error instanceof HostError || error instanceof IoError)) throw error;
         this.log.error(error.message);
       }
     });

@@ -1,3 +1,4 @@
+import { IoError } from "../io/error.ts";
 import { type HostChanges, hostChanges } from "./diff.ts";
 import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
@@ -74,11 +75,18 @@ export class Host {
     const items = new Map([...present, ...completed].map((item) => [item.id, item]));
     const wantedIds = new Set(wanted.map(({ id }) => id));
     // In the order in which they depend on each other, whenever each was added.
-    this.items = [
+    const all = [
       ...present.filter(({ id }) => !wantedIds.has(id)),
       ...wanted.flatMap(({ id }) => items.get(id) ?? []),
     ];
-    this.journal.write(remainingUndo(this.items));
+    try {
+      this.journal.write(remainingUndo(all));
+    } catch (error) {
+      // What could not be undone is not done.
+      if (!(error instanceof IoError)) throw error;
+      return completed.map(({ apply: action }) => ({ action, reason: error.message }));
+    }
+    this.items = all;
     const failures = await runActions(completed.map((item) => item.apply));
     if (failures.length > 0) {
       // What is not ours, because somebody else had it before, is not undone.

@@ -15,7 +15,15 @@ import {
 import type { Plan } from "../../src/core/batch/plan.ts";
 import type { SchedulerName } from "../../src/core/router/context.ts";
 import { type Local, type NetInput, Router, SLOT_BYTES, SLOTS } from "../../src/core/router/router.ts";
-import { concat, ipv4Header, pattern, TCP_FLAG, tcpHeader, vnetHeader } from "../helpers/packets.ts";
+import {
+  concat,
+  ipv4Header,
+  pattern,
+  TCP_FLAG,
+  tcpHeader,
+  udpHeader,
+  vnetHeader,
+} from "../helpers/packets.ts";
 import { serve } from "../helpers/scenarios.ts";
 import { hostRoute, ipv4 } from "../sim/two-nodes.ts";
 import { watchCollector } from "./collector.ts";
@@ -25,10 +33,14 @@ import { watchCollector } from "./collector.ts";
 
 const LINKS = 2;
 const PORT = 7000;
+const CLIENT_PORT = 1000;
+const TRANSPORT_AT = VNET_HEADER_BYTES + 20;
 const SEGMENT_BYTES = 1300;
 const SEGMENTS = 40;
+const SUPER_BYTES = SEGMENTS * SEGMENT_BYTES;
 /** A path that brought more was in use. */
 const USED_PACKETS = 100_000;
+type Protocol = "tcp" | "udp";
 /** Of virtual time, from one super-packet to the next: about 1 Gbit/s. */
 const ROUND_US = 400;
 const LIMITS = { sessions: 256, nodes: 16, paths: 64, locals: LINKS };
@@ -96,11 +108,12 @@ class End {
     );
   }
 
-  /** The packet of the host that lies at `from` in `bytes`, with the next sequence number. */
-  inject(bytes: Uint8Array, sequence: number, nowUs: number): void {
+  /** A packet of the host, one that is of a flow; TCP with its sequence number. */
+  inject({ bytes, portAt, isTcp }: Packet, flow: number, sequence: number, nowUs: number): void {
     const at = this.router.tunAt;
     this.memory.set(bytes, this.base + at);
-    this.view.setInt32(at + VNET_HEADER_BYTES + 20 + 4, sequence);
+    this.view.setUint16(at + TRANSPORT_AT + portAt, CLIENT_PORT + flow);
+    if (isTcp) this.view.setInt32(at + TRANSPORT_AT + 4, sequence);
     this.tunRecords[0] = at;
     this.tunRecords[1] = bytes.length;
     this.router.handleTun(this.tunRecords, 1, nowUs);
@@ -139,25 +152,51 @@ class End {
   }
 }
 
-/** A TCP packet of one host to the other; one that is longer than a segment is cut. */
-function packet(from: number, flags: number, payloadBytes: number): Uint8Array {
-  const fields = { protocol: 6, source: INNER[from]!, destination: INNER[1 - from]! };
-  const ports = from === 0 ? [1000, 2000] : [2000, 1000];
-  const vnet =
-    payloadBytes > SEGMENT_BYTES
-      ? { gsoType: 1, headerLength: 40, gsoSize: SEGMENT_BYTES, checksumStart: 20, checksumOffset: 16 }
-      : { checksumStart: 20, checksumOffset: 16 };
-  return concat(
-    vnetHeader({ flags: 1, ...vnet }),
-    ipv4Header({ ...fields, totalLength: 40 + payloadBytes }),
-    tcpHeader({ flags, sourcePort: ports[0]!, destinationPort: ports[1]! }),
+/** Super-packets of so many flows in turn. */
+export interface Carried {
+  scheduler: SchedulerName;
+  protocol: Protocol;
+  flows: number;
+}
+
+interface Packet {
+  bytes: Uint8Array;
+  /** Where in its TCP or UDP header the port of host 0 is. */
+  portAt: number;
+  isTcp: boolean;
+}
+
+/** A packet of one host to the other; one that is longer than a segment is cut. */
+function packet(
+  from: number,
+  protocol: Protocol,
+  payloadBytes: number,
+  flags: number = TCP_FLAG.ack,
+): Packet {
+  const isTcp = protocol === "tcp";
+  const fields = { protocol: isTcp ? 6 : 17, source: INNER[from]!, destination: INNER[1 - from]! };
+  const [sourcePort, destinationPort] = from === 0 ? [CLIENT_PORT, PORT] : [PORT, CLIENT_PORT];
+  const transport = isTcp
+    ? tcpHeader({ flags, sourcePort, destinationPort })
+    : udpHeader(8 + payloadBytes, sourcePort, destinationPort);
+  const cut = { gsoType: isTcp ? 1 : 5, headerLength: 20 + transport.length, gsoSize: SEGMENT_BYTES };
+  const bytes = concat(
+    vnetHeader({
+      flags: 1,
+      checksumStart: 20,
+      checksumOffset: isTcp ? 16 : 6,
+      ...(payloadBytes > SEGMENT_BYTES ? cut : {}),
+    }),
+    ipv4Header({ ...fields, totalLength: 20 + transport.length + payloadBytes }),
+    transport,
     pattern(payloadBytes),
   );
+  return { bytes, portAt: from === 0 ? 0 : 2, isTcp };
 }
 
 export const scenarios = {
-  /** Carries segments from one to the other, and acknowledgements back; tells what the collector did meanwhile. */
-  async carry(packets: number, warmUp: number, scheduler: SchedulerName) {
+  /** Carries segments of flows from one to the other, and answers back; tells what the collector did meanwhile. */
+  async carry(packets: number, warmUp: number, { scheduler, protocol, flows }: Carried) {
     const memory = new Uint8Array(2 * ARENA_BYTES);
     const [a, b] = [new End(memory, 0, scheduler), new End(memory, 1, scheduler)];
     a.peer = b;
@@ -176,25 +215,30 @@ export const scenarios = {
     a.begin(nowUs);
     b.begin(nowUs);
     for (let i = 0; i < 2000; i++, nowUs += 1000) tick();
-    const [syn, data, ack] = [
-      packet(0, TCP_FLAG.syn, 0),
-      packet(0, TCP_FLAG.ack, SEGMENTS * SEGMENT_BYTES),
-      packet(1, TCP_FLAG.ack, 0),
-    ];
+    const data = packet(0, protocol, SUPER_BYTES);
+    const answer = packet(1, protocol, 0);
     let sequence = 1000;
-    a.inject(syn, sequence++, nowUs);
-    settle();
-    b.inject(packet(1, TCP_FLAG.syn | TCP_FLAG.ack, 0), 1, nowUs);
-    settle();
+    if (protocol === "tcp") {
+      const [syn, synAck] = [TCP_FLAG.syn, TCP_FLAG.syn | TCP_FLAG.ack];
+      for (let flow = 0; flow < flows; flow++) {
+        a.inject(packet(0, protocol, 0, syn), flow, sequence - 1, nowUs);
+        settle();
+        b.inject(packet(1, protocol, 0, synAck), flow, 1, nowUs);
+        settle();
+      }
+    }
+    let flow = 0;
     const rounds = (count: number) => {
       for (let i = 0; i < count; i += SEGMENTS) {
         nowUs += ROUND_US;
-        a.inject(data, sequence, nowUs);
-        sequence = (sequence + SEGMENTS * SEGMENT_BYTES) | 0;
+        a.inject(data, flow, sequence, nowUs);
         settle();
-        b.inject(ack, 2, nowUs);
+        b.inject(answer, flow, 2, nowUs);
         settle();
         tick();
+        if (++flow < flows) continue;
+        flow = 0;
+        sequence = (sequence + SUPER_BYTES) | 0;
       }
     };
     rounds(warmUp);

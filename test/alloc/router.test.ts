@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { SchedulerName } from "../../src/core/router/context.ts";
 import { runScenario } from "../helpers/child.ts";
-import type { scenarios } from "./router-child.ts";
+import type { Carried, scenarios } from "./router-child.ts";
 
 type Scenarios = typeof scenarios;
 
@@ -9,20 +8,25 @@ type Scenarios = typeof scenarios;
 const SEGMENTS = 12_000_000;
 
 describe("the router's hot path", () => {
-  it.each<[SchedulerName, number]>([
-    ["arrival", 1],
-    ["paper", 2],
-  ])("carries millions of segments without allocating (%s)", async (scheduler, usedPaths) => {
-    const result = await runScenario<Scenarios, "carry">(
-      "test/alloc/router-child.ts",
-      "carry",
-      [SEGMENTS, 3_000_000, scheduler],
-      { node: ["--expose-gc", "--max-semi-space-size=1"] },
-    );
-    expect(result.arrived).toBeGreaterThanOrEqual(SEGMENTS);
-    expect(result.usedPaths).toBeGreaterThanOrEqual(usedPaths);
-    // One object of sixteen bytes for each segment would make it collect 192 times.
-    expect(result.collections).toBeLessThan(96);
-    expect(result.grownBytes).toBeLessThan(SEGMENTS / 10);
-  });
+  it.each<Carried & { usedPaths: number }>([
+    { scheduler: "arrival", protocol: "tcp", flows: 1, usedPaths: 1 },
+    { scheduler: "paper", protocol: "tcp", flows: 100, usedPaths: 2 },
+    { scheduler: "arrival", protocol: "udp", flows: 100, usedPaths: 1 },
+    { scheduler: "paper", protocol: "udp", flows: 1, usedPaths: 2 },
+  ])(
+    "carries millions of segments without allocating: $scheduler, $protocol, $flows flows",
+    async ({ usedPaths, ...carried }) => {
+      const result = await runScenario<Scenarios, "carry">(
+        "test/alloc/router-child.ts",
+        "carry",
+        [SEGMENTS, 3_000_000, carried],
+        { node: ["--expose-gc", "--max-semi-space-size=1"] },
+      );
+      expect(result.arrived).toBeGreaterThanOrEqual(SEGMENTS);
+      expect(result.usedPaths).toBeGreaterThanOrEqual(usedPaths);
+      // One object of sixteen bytes for each segment would make it collect 192 times.
+      expect(result.collections).toBeLessThan(96);
+      expect(result.grownBytes).toBeLessThan(SEGMENTS / 10);
+    },
+  );
 });

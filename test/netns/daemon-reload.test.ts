@@ -1,3 +1,5 @@
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { formatPrefix, networkOf, parseInterfaceAddress } from "../../src/config/values.ts";
 import type { StatusView } from "../../src/control/views.ts";
@@ -185,6 +187,27 @@ peers: [{ name: host1, node: "02:00:00:00:00:01", routes: [10.77.0.1, 10.77.0.7,
     const again = one.host.spawn("node", one.upCommand);
     expect(await again.exited).toMatchObject({ code: 2 });
     expect(again.stderr).toContain(`\n${problem}`);
+    expect(await hostSetup(one.host)).toBe(before);
+  });
+
+  it("changes nothing that it could not undo: its journal cannot be written", async () => {
+    const setup = await hostSetup(one.host);
+    const journal = join(one.directory, "run", "mpip0.json");
+    const text = readFileSync(journal);
+    rmSync(journal);
+    mkdirSync(journal);
+    const choice = { routes: ["10.55.0.0/16"], mtu: 1300 };
+    const news = await change(choice, /stays as it was/);
+    expect(news.join("\n")).toContain(
+      `cannot write ${journal}: illegal operation on a directory (EISDIR); make room`,
+    );
+    expect(await hostSetup(one.host)).toBe(setup);
+    rmdirSync(journal);
+    writeFileSync(journal, text);
+    await change({ ...choice, mtu: 1301 }, /read and in use/);
+    expect(await routes(one.host)).toEqual([...whole, "10.55.0.0/16"].sort());
+    await one.run("down");
+    await one.process!.exited;
     expect(await hostSetup(one.host)).toBe(before);
   });
 

@@ -91,6 +91,14 @@ describe("what people do every day, through the tunnel", () => {
     }
   });
 
+  it("fetch a gigabyte, unchanged", async () => {
+    const bytes = 1_000_000_000;
+    const serving = await startContentServer(two);
+    const download = await curl(one, contentUrl(FAR, bytes), { timeoutMs: 110_000 });
+    await serving.stop("SIGKILL");
+    expect(download).toMatchObject({ status: 200, bytes, sha256: contentSha256(bytes) });
+  });
+
   it("work in a shell on the other host with ssh", async () => {
     const key = join(directory, "key");
     const hostKey = join(directory, "host-key");

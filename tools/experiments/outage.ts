@@ -11,7 +11,7 @@ import { distinct, pick } from "./select.ts";
 import { lineSeries, type Measured } from "./transfer.ts";
 import { cases, pathLines, perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
-import { daemonReports, mpipWay, mptcpWay, type Way } from "./ways.ts";
+import { daemonReports, mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
 
 /** A way to cut a link. */
 export interface Cut {
@@ -107,7 +107,7 @@ async function measureOutages(
   options: RunOptions,
   record: (run: Run) => void,
 ): Promise<void> {
-  const ways = [mptcpWay, ...options.variants.map(mpipWay)];
+  const ways = [singleWay(0), mptcpWay, ...options.variants.map(mpipWay)];
   for (const outage of outages.filter(({ cut }) => options.conditions.includes(cut.name))) {
     for (const { way, congestion, repeat } of turns(ways, options)) {
       // What a cut leaves behind must not be the next one's beginning.

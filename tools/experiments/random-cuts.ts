@@ -8,7 +8,7 @@ import { type Network, upNetwork } from "./network.ts";
 import { CUT_LINES, CUTS } from "./outage.ts";
 import { perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
-import { daemonReports, mpipWay, mptcpWay, type RunningWay, type Way } from "./ways.ts";
+import { daemonReports, mpipWay, mptcpWay, type RunningWay, singleWay, type Way } from "./ways.ts";
 
 /** TCP connections at once. */
 const FLOWS = 4;
@@ -52,7 +52,7 @@ export const randomCuts: Experiment = {
 };
 
 async function measureRandomCuts(options: RunOptions, record: (run: Run) => void): Promise<void> {
-  const ways = [mptcpWay, ...options.variants.map(mpipWay)];
+  const ways = [singleWay(0), mptcpWay, ...options.variants.map(mpipWay)];
   for (const { way, congestion, repeat } of turns(ways, options)) {
     await using network = await upNetwork(CUT_LINES);
     // The same cuts for each way.

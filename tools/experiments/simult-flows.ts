@@ -6,7 +6,7 @@ import { distinct, figure, medianFigure, pick, shown, shownRange } from "./selec
 import { SECONDS, timedTransfer } from "./timed-transfer.ts";
 import { perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
-import { daemonReports, mpipWay, mptcpWay } from "./ways.ts";
+import { daemonReports, mpipWay, mptcpWay, singleWay } from "./ways.ts";
 
 /** The kernel's test of MPTCP: 16 MB over two paths within the time that their rates together allow. */
 const SIMULT_BYTES = 2 * 2048 * 4096;
@@ -52,7 +52,7 @@ function allowedSeconds(lines: readonly Line[]): number {
 }
 
 async function measureSimult(options: RunOptions, record: (run: Run) => void): Promise<void> {
-  const ways = [mptcpWay, ...options.variants.map(mpipWay)];
+  const ways = [singleWay(0), mptcpWay, ...options.variants.map(mpipWay)];
   for (const { name, lines } of SIMULT) {
     const directions = DIRECTIONS.filter(({ suffix }) => options.conditions.includes(name + suffix));
     if (directions.length === 0) continue;

@@ -252,7 +252,8 @@ export class Inbound {
       return true;
     }
     const packetBytes = sessions.templateBytes[session]! + userBytes;
-    sessions.handleReceived(session, this.block.session, 1, packetBytes, flags, this.nowUs / 1000);
+    sessions.touch(session, this.nowUs / 1000);
+    sessions.handleReceived(session, this.block.session, 1, packetBytes, flags);
     const start = view.getInt32(at + TCP_SEQUENCE);
     const end = (start + payloadBytes) | 0;
     const ecn = this.outerTos & ECN_MASK;
@@ -301,21 +302,21 @@ export class Inbound {
     const session = sessions.findId(node, block.session);
     if (session === NONE || !context.templates.has(session)) return false;
     const bytes = block.userBytes;
-    const nowMs = this.nowUs / 1000;
     const ecn = this.outerTos & ECN_MASK;
     const ipBytes = sessions.templateBytes[session]!;
+    sessions.touch(session, this.nowUs / 1000);
     if (sessions.protocol(session) === PROTOCOL_TCP) {
       const headerBytes = tcpHeaderBytes(view, at, bytes);
       if (headerBytes === 0) return false;
       const flags = view.getUint8(at + TCP_FLAGS);
-      sessions.handleReceived(session, block.session, 1, ipBytes + bytes, flags, nowMs);
-      context.templates.noteReceived(session, block.session, true, nowMs);
+      sessions.handleReceived(session, block.session, 1, ipBytes + bytes, flags);
+      context.templates.noteReceived(session, block.session, true);
       if ((block.flags & FLAG_NO_CHECKSUM) === 0 && !this.hasRightChecksum(session, at, bytes)) return false;
       this.acceptTcp(session, flags, ecn, at, headerBytes, bytes - headerBytes);
       return true;
     }
-    sessions.handleReceived(session, block.session, 1, ipBytes + UDP_BYTES + bytes, 0, nowMs);
-    context.templates.noteReceived(session, block.session, true, nowMs);
+    sessions.handleReceived(session, block.session, 1, ipBytes + UDP_BYTES + bytes, 0);
+    context.templates.noteReceived(session, block.session, true);
     this.acceptDatagram(session, ecn, at, 0, bytes);
     return true;
   }
@@ -347,8 +348,9 @@ export class Inbound {
     }
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
     const flags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
-    sessions.handleReceived(session, block.session, 1, bytes, flags, this.nowUs / 1000);
-    context.templates.noteReceived(session, block.session, false, this.nowUs / 1000);
+    sessions.touch(session, this.nowUs / 1000);
+    sessions.handleReceived(session, block.session, 1, bytes, flags);
+    context.templates.noteReceived(session, block.session, false);
     context.templates.learn(session, block.session, flow, context.bytes);
     if (!this.mayBeRewritten()) {
       if (ecn !== (flow.tos & ECN_MASK)) setEcn(view, at, ecn);

@@ -177,7 +177,8 @@ export class Outbound {
     }
     const isTcp = flow.protocol === PROTOCOL_TCP && flow.transportBytes > 0;
     const tcpFlags = isTcp ? view.getUint8(flow.transportAt + TCP_FLAGS) : 0;
-    sessions.handleSent(session, this.segments, flow.bytesIn(this.segments), tcpFlags, nowMs);
+    sessions.touch(session, nowMs);
+    sessions.handleSent(session, this.segments, flow.bytesIn(this.segments), tcpFlags);
     const { copyCount } = this.dispatch;
     if (copyCount <= 1) {
       this.emit(at, node, session, path, context.sequenced, context.stamp(nowUs, this.segments), nowMs);

@@ -48,11 +48,11 @@ export class Templates {
    * A packet of the session has come from the peer. With an ID that we have chosen, any one shows that the peer has our
    * template; with one of its own, one in the compact form: then the peer has heard from us.
    */
-  noteReceived(session: SessionSlot, id: number, compact: boolean, nowMs: number): void {
+  noteReceived(session: SessionSlot, id: number, compact: boolean): void {
     if (!compact && !this.sessions.isOwnId(session)) return;
     this.renew(session);
     this.knownId[session] = id | 0;
-    this.knownMs[session] = nowMs;
+    this.knownMs[session] = this.sessions.updateMs[session]!;
   }
 
   /** Whether the packet in `flow`, which is about to be sent, may go without its IP header. */

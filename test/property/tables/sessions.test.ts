@@ -151,7 +151,8 @@ class Pair {
       let slot = sessions.find(this.key, 0);
       if (slot === NONE) slot = this.add(step, () => sessions.open(this.key, 0, this.nowMs), undefined);
       if (slot === NONE) return;
-      sessions.handleSent(slot, 1, 100, flags, this.nowMs);
+      sessions.touch(slot, this.nowMs);
+      sessions.handleSent(slot, 1, 100, flags);
       twin.packet(twin.find(step.port, step.protocol)!, SEEN_SENT, flags, this.nowMs);
     } else if (step.do === "learn" || step.do === "receive") {
       const theirs = twin.ownBit ^ SESSION_CHOSEN_BY_HIGHER;
@@ -160,7 +161,8 @@ class Pair {
       const known = step.do === "learn" ? twin.find(step.port, step.protocol) : twin.findId(id);
       expect(slot === NONE).toBe(known === undefined);
       if (slot === NONE || known === undefined) return;
-      sessions.handleReceived(slot, id, 1, 100, known.protocol === PROTOCOL_TCP ? step.flags : 0, this.nowMs);
+      sessions.touch(slot, this.nowMs);
+      sessions.handleReceived(slot, id, 1, 100, known.protocol === PROTOCOL_TCP ? step.flags : 0);
       twin.packet(known, SEEN_RECEIVED, known.protocol === PROTOCOL_TCP ? step.flags : 0, this.nowMs);
     } else if (step.do === "close") {
       this.setKey(step.port, step.protocol);

@@ -264,6 +264,10 @@ log: loud
       'tun.address: "10.77.0.0/24" is the address of the network itself; write one of this node',
     ],
     ['"fd77::/64"', "is the address of the network itself"],
+    [
+      "10.77.0.255/24",
+      'tun.address: "10.77.0.255/24" is the broadcast address of its network; write one of this node',
+    ],
     ["[10.77.0.1/24, 224.0.0.1/24]", 'tun.address[1]: "224.0.0.1/24" is no address that a host can have'],
     ["127.0.0.1/8", "is no address that a host can have"],
     ["0.0.0.0/0", "is no address that a host can have"],

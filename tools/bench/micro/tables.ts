@@ -42,8 +42,9 @@ function filled(count: number): Sessions {
     const slot = sessions.open(key, 0, 1000);
     if (slot === NONE) throw new Error("the table is full");
     sessions.setTemplate(slot, template, 0, template.length);
-    sessions.handleSent(slot, 1, PACKET_BYTES, TCP_ACK, 1000);
-    sessions.handleReceived(slot, sessions.id(slot), 1, PACKET_BYTES, TCP_ACK, 1000);
+    sessions.touch(slot, 1000);
+    sessions.handleSent(slot, 1, PACKET_BYTES, TCP_ACK);
+    sessions.handleReceived(slot, sessions.id(slot), 1, PACKET_BYTES, TCP_ACK);
   }
   return sessions;
 }
@@ -62,7 +63,8 @@ function outbound(count: number): Variant {
       setKey(order[i & (ORDER - 1)]!);
       const slot = sessions.find(key, 0);
       if (slot === NONE) continue;
-      sessions.handleSent(slot, 1, PACKET_BYTES, TCP_ACK, i);
+      sessions.touch(slot, i);
+      sessions.handleSent(slot, 1, PACKET_BYTES, TCP_ACK);
       sum += sessions.rule[slot]! + sessions.flags[slot]! + sessions.id(slot);
     }
     return sum;
@@ -79,7 +81,8 @@ function inbound(count: number): Variant {
       const id = (firstId + order[i & (ORDER - 1)]!) | 0;
       const slot = sessions.findId(NODE, id);
       if (slot === NONE) continue;
-      sessions.handleReceived(slot, id, 1, PACKET_BYTES, TCP_ACK, i);
+      sessions.touch(slot, i);
+      sessions.handleReceived(slot, id, 1, PACKET_BYTES, TCP_ACK);
       sum += sessions.templates[sessions.templateAt(slot)]! + sessions.templateBytes[slot]!;
     }
     return sum;

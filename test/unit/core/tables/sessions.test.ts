@@ -53,9 +53,10 @@ function open(
 }
 
 function establish(sessions: Sessions, slot: SessionSlot, nowMs: number) {
-  sessions.handleSent(slot, 1, 60, syn, nowMs);
-  sessions.handleReceived(slot, sessions.id(slot), 1, 60, syn | ack, nowMs);
-  sessions.handleSent(slot, 1, 52, ack, nowMs);
+  sessions.touch(slot, nowMs);
+  sessions.handleSent(slot, 1, 60, syn);
+  sessions.handleReceived(slot, sessions.id(slot), 1, 60, syn | ack);
+  sessions.handleSent(slot, 1, 52, ack);
 }
 
 describe("the key of a session", () => {
@@ -121,8 +122,10 @@ describe("the session table", () => {
   it("counts what was sent and received", () => {
     const sessions = table();
     const slot = open(sessions, 1, { protocol: PROTOCOL_UDP });
-    sessions.handleSent(slot, 3, 4000, 0, 10);
-    sessions.handleReceived(slot, 0, 2, 1000, 0, 20);
+    sessions.touch(slot, 10);
+    sessions.handleSent(slot, 3, 4000, 0);
+    sessions.touch(slot, 20);
+    sessions.handleReceived(slot, 0, 2, 1000, 0);
     const report = sessionReports(sessions, 20)[0]!;
     expect(report).toMatchObject({
       sentPackets: 3,
@@ -216,14 +219,16 @@ describe("a packet in its full form", () => {
     expect(sessions.id(slot)).toBe(THEIRS);
     expect(sessions.flags[slot]).toBe(SESSION_OPENED_BY_PEER);
     expect(sessions.find(keyOf(1), 0)).toBe(slot);
-    sessions.handleReceived(slot, THEIRS, 1, 60, syn, 0);
+    sessions.touch(slot, 0);
+    sessions.handleReceived(slot, THEIRS, 1, 60, syn);
     expect(sessions.flags[slot]! & SESSION_PEER_KNOWS).not.toBe(0);
   });
 
   it("finds the session that is there", () => {
     const sessions = table();
     const slot = sessions.learn(keyOf(1), 0, THEIRS, 0) as SessionSlot;
-    sessions.handleReceived(slot, THEIRS, 1, 60, syn, 0);
+    sessions.touch(slot, 0);
+    sessions.handleReceived(slot, THEIRS, 1, 60, syn);
     const generation = sessions.slab.generation[slot];
     expect(sessions.learn(keyOf(1), 0, THEIRS, 1)).toBe(slot);
     expect([sessions.slab.generation[slot], sessions.slab.size]).toEqual([generation, 1]);
@@ -233,9 +238,11 @@ describe("a packet in its full form", () => {
   it("shows that the peer knows a session by our ID only", () => {
     const sessions = table();
     const slot = open(sessions, 1);
-    sessions.handleReceived(slot, 999, 1, 60, ack, 0);
+    sessions.touch(slot, 0);
+    sessions.handleReceived(slot, 999, 1, 60, ack);
     expect(sessions.flags[slot]).toBe(0);
-    sessions.handleReceived(slot, 100, 1, 60, ack, 0);
+    sessions.touch(slot, 0);
+    sessions.handleReceived(slot, 100, 1, 60, ack);
     expect(sessions.flags[slot]).toBe(SESSION_PEER_KNOWS);
   });
 
@@ -257,7 +264,8 @@ describe("a packet in its full form", () => {
   it("takes over the ID that the peer has given a session anew", () => {
     const sessions = table();
     const slot = sessions.learn(keyOf(1), 0, THEIRS, 0) as SessionSlot;
-    sessions.handleReceived(slot, THEIRS, 1, 60, 0, 0);
+    sessions.touch(slot, 0);
+    sessions.handleReceived(slot, THEIRS, 1, 60, 0);
     expect(sessions.learn(keyOf(1), 0, THEIRS + 1, 1)).toBe(slot);
     expect(sessions.id(slot)).toBe(THEIRS + 1);
     expect(sessions.flags[slot]! & SESSION_PEER_KNOWS).toBe(0);
@@ -306,9 +314,11 @@ describe("the expiry of sessions", () => {
     const sessions = table();
     const slot = open(sessions, 1, { protocol: PROTOCOL_UDP });
     expect(sessions.nextDeadlineMs()).toBe(30_000);
-    sessions.handleSent(slot, 1, 100, 0, 20_000);
+    sessions.touch(slot, 20_000);
+    sessions.handleSent(slot, 1, 100, 0);
     expect(expired(sessions, 49_999)).toEqual([]);
-    sessions.handleReceived(slot, 0, 1, 100, 0, 49_999);
+    sessions.touch(slot, 49_999);
+    sessions.handleReceived(slot, 0, 1, 100, 0);
     expect(expired(sessions, 169_998)).toEqual([]);
     expect(expired(sessions, 169_999)).toEqual([slot]);
     expect([sessions.find(keyOf(1, { protocol: PROTOCOL_UDP }), 0), sessions.slab.size]).toEqual([NONE, 0]);
@@ -321,8 +331,9 @@ describe("the expiry of sessions", () => {
     establish(sessions, slot, 1000);
     expect(sessions.nextDeadlineMs()).toBe(432_001_000);
     expect(expired(sessions, 400_000_000)).toEqual([]);
-    sessions.handleSent(slot, 1, 52, fin | ack, 400_000_000);
-    sessions.handleReceived(slot, 0, 1, 52, fin | ack, 400_000_000);
+    sessions.touch(slot, 400_000_000);
+    sessions.handleSent(slot, 1, 52, fin | ack);
+    sessions.handleReceived(slot, 0, 1, 52, fin | ack);
     expect(sessions.nextDeadlineMs()).toBe(400_120_000);
     expect(expired(sessions, 400_120_000)).toEqual([slot]);
   });
@@ -330,7 +341,8 @@ describe("the expiry of sessions", () => {
   it("leaves the columns of the session as they were", () => {
     const sessions = table();
     const slot = open(sessions, 1, { to: OTHER });
-    sessions.handleSent(slot, 1, 777, syn, 0);
+    sessions.touch(slot, 0);
+    sessions.handleSent(slot, 1, 777, syn);
     expect(expired(sessions, 1e6)).toEqual([slot]);
     expect([sessions.node(slot), sessions.sentBytes[slot]]).toEqual([OTHER, 777]);
   });
@@ -345,7 +357,10 @@ describe("the expiry of sessions", () => {
   it("is looked for in bounded steps, however many sessions have gone on", () => {
     const sessions = table({ capacity: 1000 });
     const slots = Array.from({ length: 1000 }, (_, i) => open(sessions, i, { protocol: PROTOCOL_UDP }));
-    for (const slot of slots) sessions.handleSent(slot, 1, 100, 0, 29_000);
+    for (const slot of slots) {
+      sessions.touch(slot, 29_000);
+      sessions.handleSent(slot, 1, 100, 0);
+    }
     let calls = 0;
     while (sessions.nextDeadlineMs() <= 30_000) {
       expect(sessions.pollExpired(30_000)).toBe(NONE);
@@ -365,7 +380,8 @@ describe("a full session table", () => {
     open(sessions, 2, { nowMs: 1000 });
     const busy = open(sessions, 3, { protocol: PROTOCOL_UDP, nowMs: 0 });
     const idle = open(sessions, 4, { protocol: PROTOCOL_UDP, nowMs: 500 });
-    sessions.handleSent(busy, 1, 100, 0, 2000);
+    sessions.touch(busy, 2000);
+    sessions.handleSent(busy, 1, 100, 0);
     expect(open(sessions, 5, { nowMs: 2000 })).toBe(idle);
     expect([sessions.evicted, sessions.refused]).toEqual([1, 0]);
     expect(sessions.find(keyOf(4, { protocol: PROTOCOL_UDP }), 0)).toBe(NONE);
@@ -389,7 +405,10 @@ describe("a full session table", () => {
   it("finds one to give up in bounded steps, however many have gone on", () => {
     const sessions = table({ capacity: 1000 });
     const slots = Array.from({ length: 1000 }, (_, i) => open(sessions, i, { protocol: PROTOCOL_UDP }));
-    for (const slot of slots) sessions.handleSent(slot, 1, 100, 0, 1000 + slot);
+    for (const slot of slots) {
+      sessions.touch(slot, 1000 + slot);
+      sessions.handleSent(slot, 1, 100, 0);
+    }
     expect(open(sessions, 5000, { nowMs: 3000 })).toBeLessThan(64);
     expect(sessions.slab.size).toBe(1000);
   });

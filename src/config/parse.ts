@@ -1,5 +1,14 @@
 import { readFileSync } from "node:fs";
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLParseError } from "yaml";
+import {
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLParseError,
+} from "yaml";
 import type { z } from "zod";
 import { compileRules } from "../core/dispatch/compile.ts";
 import type { RuleSpec } from "../core/dispatch/rule-spec.ts";
@@ -39,11 +48,7 @@ export function readText(path: string): string {
 
 /** `file` is how messages call it. */
 export function parseConfig(text: string, file: string): Config {
-  const { document, at } = parseText(text, file);
-  if (document.errors.length > 0) {
-    throw new ConfigError(document.errors.map((error) => at(error.pos[0], yamlProblem(error))));
-  }
-  const value = contentOf(document);
+  const { document, value } = parseText(text, file);
   const result = configSchema.safeParse(value, { reportInput: true });
   const rules = (result.data?.rules ?? []).map((rule, i) => ({
     ...rule,
@@ -62,8 +67,7 @@ export function parseConfig(text: string, file: string): Config {
 
 /** What is wrong with a file that says `text`. */
 export function placedError(text: string, file: string, problems: readonly Problem[]): ConfigError {
-  const { document, at } = parseText(text, file);
-  const value = contentOf(document);
+  const { document, at, value } = parseText(text, file);
   const placed = problems
     .map(({ path, message }) => ({ path: pathInFile(path, value), message }))
     .map((problem) => ({ problem, offset: offsetOf(document, problem.path) }));
@@ -75,12 +79,41 @@ function parseText(text: string, file: string) {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number, message: string) => `${file}:${lines.linePos(offset).line}: ${message}`;
-  return { document, at };
+  const wrong = document.errors.map((error) => at(error.pos[0], yamlProblem(error)));
+  if (wrong.length === 0) wrong.push(...aliasProblems(document, at));
+  if (wrong.length > 0) throw new ConfigError(wrong);
+  return { document, at, value: contentOf(document, file) };
 }
 
-function contentOf(document: Document.Parsed): unknown {
-  return withoutNulls(document.toJS({ maxAliasCount: 100 }) ?? {});
+/** An alias that stands for nothing is, as a rule, a pattern without quotes. */
+function aliasProblems(document: Document.Parsed, at: (offset: number, message: string) => string): string[] {
+  const problems: string[] = [];
+  visit(document, {
+    Alias: (_, alias, ancestors) => {
+      const target = alias.resolve(document);
+      const text = `*${alias.source}`;
+      const offset = alias.range?.[0] ?? 0;
+      if (target === undefined)
+        problems.push(at(offset, `${text} stands for nothing; write "${text}" in quotes`));
+      else if (ancestors.includes(target))
+        problems.push(at(offset, `${text} is part of itself; write it out`));
+    },
+  });
+  return problems;
 }
+
+function contentOf(document: Document.Parsed, file: string): unknown {
+  try {
+    return withoutNulls(document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {});
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    throw new ConfigError([
+      `${file}: aliases stand for more than ${ALIASES_MAX} values; write some of them out`,
+    ]);
+  }
+}
+
+const ALIASES_MAX = 10_000;
 
 function yamlProblem({ code, message }: YAMLParseError): string {
   if (code === "MULTIPLE_DOCS") return "--- begins another document, and a file has one; take that line out";

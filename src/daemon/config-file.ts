@@ -31,8 +31,12 @@ export class ConfigFile {
   }
 
   private stampNow(): string {
-    const stat = statSync(this.path, { throwIfNoEntry: false, bigint: true });
-    return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+    try {
+      const { ino, size, mtimeNs } = statSync(this.path, { bigint: true });
+      return `${ino} ${size} ${mtimeNs}`;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? "";
+    }
   }
 }
 

@@ -56,7 +56,9 @@ export function selectAddresses(
 /** All addresses that packets can be sent from: of devices that are up and have a carrier. */
 export function hostAddresses(): HostAddress[] {
   const states = addressStates6(readIfThere("/proc/net/if_inet6"));
-  return Object.entries(networkInterfaces()).flatMap(([device, infos]) => {
+  return Object.entries(networkInterfaces()).flatMap(([label, infos]) => {
+    // An address may have a label of its own, like eth0:1.
+    const device = label.split(":")[0]!;
     const link = deviceLink(device);
     if (link === undefined) return [];
     return (infos ?? []).flatMap(({ address: text, family, scopeid, internal }) => {

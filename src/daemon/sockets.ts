@@ -98,5 +98,6 @@ function nameOf({ device, address }: HostAddress): string {
 
 function isSame(one: HostAddress, other: HostAddress): boolean {
   // A device that was removed and is there again has another index, and a socket on the first one hears nothing more.
-  return one.index === other.index && one.address.every((word, i) => word === other.address[i]);
+  const isDevice = one.index === other.index && one.device === other.device;
+  return isDevice && one.address.every((word, i) => word === other.address[i]);
 }

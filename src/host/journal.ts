@@ -45,15 +45,21 @@ export class Journal {
   }
 }
 
+const ENDED_STATES = ["Z", "X"];
+
 export function isRunning(entry: JournalEntry | undefined): boolean {
   return entry !== undefined && startTimeOf(entry.pid) === entry.startTime;
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); the name in front of it may hold anything. */
+/**
+ * Field 22 of /proc/PID/stat (proc(5)); the name in front of it may hold anything. Of one that has ended, and whose
+ * parent has not asked how, there is none.
+ */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return ENDED_STATES.includes(fields[0]!) ? undefined : fields[19];
   } catch {
     return undefined;
   }

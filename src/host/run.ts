@@ -97,6 +97,8 @@ async function runNft(action: NftAction): Promise<Failure[]> {
 
 async function writeSysctl(action: SysctlAction): Promise<Failure[]> {
   try {
+    // In a container they may be for reading only, and right.
+    if ((await readSysctl(action.key)) === action.value) return [];
     await writeFile(`/proc/sys/${action.key}`, action.value);
     return [];
   } catch (error) {

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandModule } from "yargs";
 import { controlPath } from "../../control/path.ts";
 import { sweepHost } from "../../host/host.ts";
@@ -26,11 +27,10 @@ export const down: CommandModule<object, DaemonArguments> = {
     }
     const client = await connect(args);
     await client.call("stop");
-    const timer = setTimeout(() => {
-      throw new CliError(`the daemon has not ended within ${STOP_MS / 1000} s`);
-    }, STOP_MS);
-    await client.closed;
-    clearTimeout(timer);
+    const isLate = sleep(STOP_MS, true, { ref: false });
+    if ((await Promise.race([client.closed, isLate])) === true) {
+      throw new CliError(`the daemon has not ended within ${STOP_MS / 1000} s; see its log`);
+    }
   },
 };
 

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { type Config, readConfig } from "../../config/parse.ts";
 import type { Daemon } from "../../daemon/daemon.ts";
@@ -63,7 +64,7 @@ async function run(args: UpArguments, config: Config): Promise<void> {
   const { Daemon: Running } = await import("../../daemon/daemon.ts");
   daemon = await Running.start(
     {
-      configPath: args.config,
+      configPath: resolve(args.config),
       runDirectory: args["run-dir"],
       stateDirectory: args["state-dir"],
       version: packageVersion(),

@@ -103,7 +103,7 @@ export class Peering {
       const known = before.find((peer) => peer.spec.name === spec.name);
       return {
         spec,
-        node: known?.node ?? NONE,
+        node: known === undefined || this.isAnother(known.node, spec) ? NONE : known.node,
         askedMs: Number.NEGATIVE_INFINITY,
         refusal: known?.refusal ?? REFUSAL_NONE,
         clashes: known?.clashes ?? 0,
@@ -121,6 +121,13 @@ export class Peering {
       for (const { address, port } of peer.spec.endpoints) availability.ask(address, 0, port, true, nowMs);
       if (peer.node !== NONE) this.setRoutes(peer.node);
     }
+  }
+
+  /** Whether the node is not the one that the configuration names. */
+  private isAnother(node: NodeSlot | None, { node: wanted }: PeerSpec): boolean {
+    const { nodes } = this.context;
+    if (node === NONE || wanted === undefined) return false;
+    return nodes.idHigh(node) !== wanted.high || nodes.idLow(node) !== (wanted.low | 0);
   }
 
   /** Carries traffic to the real addresses of nodes, which are asked for at a port, or, with 0, does not. */

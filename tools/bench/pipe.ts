@@ -47,6 +47,8 @@ const SLOTS = 16;
 const REFILLS_MAX = 8;
 const SCRATCH_BYTES = 1 << 20;
 const PLAN_WORDS = 1 << 16;
+/** The template, and the longest header that TCP has. */
+const HEADERS_MAX_BYTES = IPV4_MIN_BYTES + 60;
 const TEMPLATE_BYTES = 64;
 
 export interface PipePath {
@@ -287,7 +289,7 @@ export class Pipe {
   private deliverDatagram(at: number, bytes: number): void {
     const { view, writer, templateAt } = this;
     if (bytes < UDP_BYTES) return;
-    if (!writer.fits()) this.write();
+    if (!writer.fits(HEADERS_MAX_BYTES)) this.write();
     this.expected = (view.getInt32(at + bytes) + 1) | 0;
     const protocol = view.getUint8(at + bytes + TRAILER_PROTOCOL);
     if (protocol === PROTOCOL_TCP) {

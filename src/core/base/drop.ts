@@ -24,6 +24,7 @@ export const DROP_REASONS = [
   "no-session-for-compact-form",
   "source-not-of-peer",
   "duplicate-copy",
+  "session-closed",
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

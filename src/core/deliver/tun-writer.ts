@@ -98,9 +98,9 @@ export class TunWriter {
     this.growing = false;
   }
 
-  /** Whether another packet with headers of up to 120 bytes has room. */
-  fits(): boolean {
-    return this.plan.fits(4) && this.scratch + VNET_HEADER_BYTES + 120 <= this.scratchEnd;
+  /** Whether another packet with headers of so many bytes has room. */
+  fits(headerBytes: number): boolean {
+    return this.plan.fits(4) && this.scratch + VNET_HEADER_BYTES + headerBytes <= this.scratchEnd;
   }
 
   /** Ends the packet that may still grow; call it before the plan is written. */

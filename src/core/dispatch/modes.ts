@@ -34,6 +34,8 @@ export class PathChoice {
   runs = new Runs(0);
   runWeights: Float64Array = this.weights;
   runTurn = 0;
+  /** Whether the weights are those of paths of which none was selected. */
+  isForWant = false;
   path: PathSlot | None = NONE;
   readonly copies: Int32Array;
   copyCount = 0;
@@ -136,10 +138,11 @@ export class Modes {
     const offsetUs = spec.delayBelowMs === undefined ? 0 : paths.clockOffsetUs(node);
     let selected = 0;
     for (let i = 0; i < count; i++) {
-      const slack = weights[i]! > 0 ? STAY : 1;
+      const slack = weights[i]! > 0 && !choice.isForWant ? STAY : 1;
       weights[i] = this.isSelected(paths.at(node, i), spec, offsetUs, slack) ? 1 : 0;
       selected += weights[i]!;
     }
+    choice.isForWant = selected === 0;
     if (selected === 0) {
       if (!spec.strict) weights.set(scheduled);
     } else {

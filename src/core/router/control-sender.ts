@@ -131,27 +131,38 @@ export class ControlSender {
   sendOn(kind: number, path: PathSlot, nowUs: number, about: PathSlot | None = NONE): void {
     const { paths, policies } = this.context;
     if (kind === KIND_PROBE || kind === KIND_HEARTBEAT) policies.write(path, this.body);
-    this.prepare(kind, path, nowUs, about);
+    this.prepare(kind, path, about);
+    this.number(path, nowUs);
     this.finish(path, paths.socket[path]!, paths.remotes, paths.remoteAt(path), paths.port(path), nowUs);
   }
 
-  /** Sends what was begun as a packet of a path, but to a place that may not be its far end. */
+  /** Sends what was begun as a packet of a path, but to a place that may not be its far end, which would miss its number. */
   sendAs(kind: number, path: PathSlot, to: Int32Array, toIndex: number, port: number, nowUs: number): void {
-    this.prepare(kind, path, nowUs, NONE);
-    this.finish(NOBODY, this.context.paths.socket[path]!, to, toIndex, port, nowUs);
+    const { paths } = this.context;
+    const socket = paths.socket[path]!;
+    this.prepare(kind, path, NONE);
+    if (paths.findEnds(socket, to, toIndex, port) === path) this.number(path, nowUs);
+    this.finish(NOBODY, socket, to, toIndex, port, nowUs);
   }
 
-  private prepare(kind: number, path: PathSlot, nowUs: number, about: PathSlot | None): void {
+  private prepare(kind: number, path: PathSlot, about: PathSlot | None): void {
     const { block, context } = this;
     const { paths } = context;
     let feedback = about;
     if (about !== NONE) paths.arrivals.feedbackDue[about] = 0;
     else if (kind !== KIND_PROBE_ANSWER) feedback = paths.pollFeedback(paths.nodeOf(path));
-    block.flags = kind | context.sequenced;
+    block.flags = kind;
+    block.sequence = 0;
     block.path = paths.id[path]!;
     block.feedbackPath = feedback === NONE ? PATH_NONE : paths.peerId[feedback]!;
     block.delayUs = feedback === NONE ? 0 : paths.arrivals.delayUs[feedback]!;
-    block.sequence = paths.handleSent(path, 1, this.body.bytes + context.trailerBytes, nowUs / 1000);
+  }
+
+  /** What was prepared leaves by its path. */
+  private number(path: PathSlot, nowUs: number): void {
+    const { block, context } = this;
+    block.flags |= context.sequenced;
+    block.sequence = context.paths.handleSent(path, 1, this.body.bytes + context.trailerBytes, nowUs / 1000);
   }
 
   private finish(

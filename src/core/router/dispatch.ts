@@ -154,7 +154,10 @@ export class Dispatch {
     let best: PathSlot | None = NONE;
     for (let place = 0; place < paths.count(node); place++) {
       const other = paths.at(node, place);
-      const isFit = choice.kind === CHOICE_SPREAD ? choice.weights[place]! > 0 : paths.isEligible(other);
+      const isFit =
+        choice.kind === CHOICE_SPREAD
+          ? choice.weights[place]! > 0
+          : this.modes.allows(node, this.mode, place);
       if (!isFit || limits.isSpent(other, nowUs)) continue;
       if (best === NONE || delayUs[other]! < delayUs[best]!) best = other;
     }

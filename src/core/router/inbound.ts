@@ -23,6 +23,7 @@ import {
   CONTROL_BLOCK_BYTES,
   ControlBlock,
   FLAG_NO_CHECKSUM,
+  FLAG_SEALED,
   FLAG_SEQUENCED,
   KIND_COUNT,
   KIND_DATA_COMPACT,
@@ -95,8 +96,12 @@ export class Inbound {
     this.reorder = new ReorderBuffer(
       context.bytes,
       {
-        release: (session, tag, at, headerBytes, payloadBytes) =>
-          this.write(session as SessionSlot, tag, at, headerBytes, payloadBytes),
+        release: (session, tag, at, headerBytes, payloadBytes) => {
+          // The slot may be another session's by now.
+          if (this.isCurrent(session as SessionSlot))
+            this.write(session as SessionSlot, tag, at, headerBytes, payloadBytes);
+          else context.drops.count(DROP["session-closed"], headerBytes + payloadBytes);
+        },
         evidence: (session) => {
           const node = context.sessions.node(session as SessionSlot);
           return context.sessions.protocol(session as SessionSlot) === PROTOCOL_TCP
@@ -122,8 +127,7 @@ export class Inbound {
 
   nextSequence(session: SessionSlot): number | undefined {
     const { sessions } = this.context;
-    const isThis = this.generations[session] === sessions.slab.generation[session];
-    const number = isThis ? this.reorder.expectedOf(session) : undefined;
+    const number = this.isCurrent(session) ? this.reorder.expectedOf(session) : undefined;
     return sessions.protocol(session) === PROTOCOL_TCP ? number : undefined;
   }
 
@@ -195,6 +199,8 @@ export class Inbound {
       this.runSession = NONE;
       if (!block.read(context.view, at + offset, bytes)) {
         context.drops.count(DROP["malformed-datagram"], bytes);
+      } else if (block.flags & FLAG_SEALED) {
+        context.drops.count(DROP["unknown-kind"], bytes);
       } else if (block.kind > KIND_DATA_FULL) {
         if (block.kind >= KIND_COUNT) context.drops.count(DROP["unknown-kind"], bytes);
         else
@@ -325,11 +331,11 @@ export class Inbound {
   private full(node: NodeSlot, at: number): boolean {
     const { context, block, flow } = this;
     const { sessions, view, drops } = context;
-    const bytes = block.userBytes;
-    if (!flow.parse(view, at, bytes) || flow.packetBytes !== bytes) {
-      drops.count(DROP["malformed-datagram"], bytes);
+    if (!flow.parse(view, at, block.userBytes)) {
+      drops.count(DROP["malformed-datagram"], block.userBytes);
       return true;
     }
+    const bytes = flow.packetBytes;
     if (context.routes.find(flow.source, 0) !== node && !context.real.has(node, flow.source, 0)) {
       drops.count(DROP["source-not-of-peer"], bytes);
       return true;
@@ -409,15 +415,19 @@ export class Inbound {
   }
 
   private writeWhole(at: number, bytes: number): void {
-    this.makeRoom();
+    this.makeRoom(0);
     this.context.writer.whole(at, bytes);
+  }
+
+  /** Whether what the reorder buffer knows is of the session that has the slot now. */
+  private isCurrent(session: SessionSlot): boolean {
+    return this.generations[session] === this.context.sessions.slab.generation[session];
   }
 
   /** Forgets what the reorder buffer knows of the session that had the slot before. */
   private renew(session: SessionSlot): void {
-    const generation = this.context.sessions.slab.generation[session]!;
-    if (this.generations[session] === generation) return;
-    this.generations[session] = generation;
+    if (this.isCurrent(session)) return;
+    this.generations[session] = this.context.sessions.slab.generation[session]!;
     this.reorder.forget(session);
   }
 
@@ -476,11 +486,11 @@ export class Inbound {
       this.writeWhole(at, headerBytes);
       return;
     }
-    this.makeRoom();
+    const ipBytes = ownBytes > 0 ? ownBytes : sessions.templateBytes[session]!;
+    this.makeRoom(ipBytes + (isTcp ? headerBytes - ownBytes : UDP_BYTES));
     // What has another header than its neighbours must not be merged with them.
     if (ownBytes > 0) writer.finish();
     const ipAt = ownBytes > 0 ? at : templates.fresh(session);
-    const ipBytes = ownBytes > 0 ? ownBytes : sessions.templateBytes[session]!;
     const transportAt = at + ownBytes;
     if (isTcp) {
       const tcpBytes = headerBytes - ownBytes;
@@ -501,7 +511,7 @@ export class Inbound {
     return this.udpAt;
   }
 
-  private makeRoom(): void {
-    if (!this.context.writer.fits()) this.context.write();
+  private makeRoom(headerBytes: number): void {
+    if (!this.context.writer.fits(headerBytes)) this.context.write();
   }
 }

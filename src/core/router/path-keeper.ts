@@ -528,7 +528,7 @@ export class PathKeeper {
     words: Int32Array,
     at: number,
     port: number,
-    but: PathSlot,
+    but: PathSlot | None,
     nowMs: number,
   ): void {
     const { paths } = this.context;

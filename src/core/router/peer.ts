@@ -13,3 +13,29 @@ export interface Peer {
 }
 
 export const REFUSAL_NONE = 0;
+
+/** Of some peers, the one that is to be at a place or, failing that, has a name. */
+export function peerAt(
+  peers: readonly Peer[],
+  name: string,
+  from: Int32Array,
+  fromAt: number,
+  port: number,
+): Peer | undefined {
+  return (
+    peers.find((peer) => isEndpointOf(peer, from, fromAt, port)) ??
+    peers.find(({ spec }) => spec.name === name)
+  );
+}
+
+export function isEndpointOf({ spec }: Peer, from: Int32Array, fromAt: number, port: number): boolean {
+  return spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
+}
+
+export function isSameEnd(
+  end: { address: Int32Array; port: number },
+  address: Int32Array,
+  port: number,
+): boolean {
+  return end.port === port && end.address.every((word, i) => word === address[i]);
+}

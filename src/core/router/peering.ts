@@ -40,8 +40,8 @@ import type { Context, Local, PeerSpec } from "./context.ts";
 import { ControlSender } from "./control-sender.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { PathKeeper } from "./path-keeper.ts";
-import { isChallenge, type PathMoves } from "./path-moves.ts";
-import { type Peer, REFUSAL_NONE } from "./peer.ts";
+import type { PathMoves } from "./path-moves.ts";
+import { isEndpointOf, isSameEnd, type Peer, peerAt, REFUSAL_NONE } from "./peer.ts";
 import { Repair } from "./repair.ts";
 import { Strangers } from "./strangers.ts";
 
@@ -115,11 +115,28 @@ export class Peering {
         const isWanted = specs.some((other) => other.endpoints.some((end) => isSameEnd(end, address, port)));
         if (slot !== NONE && !isWanted) availability.unpin(slot, nowMs);
       }
-      if (node !== NONE && !this.peers.some((peer) => peer.node === node)) this.removeNode(node, nowMs);
+      if (node === NONE) continue;
+      const kept = this.peers.find((peer) => peer.node === node);
+      if (kept === undefined) this.removeNode(node, nowMs);
+      else this.leavePlaces(node, spec, kept.spec, nowMs);
     }
     for (const peer of this.peers) {
       for (const { address, port } of peer.spec.endpoints) availability.ask(address, 0, port, true, nowMs);
       if (peer.node !== NONE) this.setRoutes(peer.node);
+    }
+  }
+
+  /** Where a node is no longer to be, by configuration: without its saying so it is not there. */
+  private leavePlaces(node: NodeSlot, before: PeerSpec, spec: PeerSpec, nowMs: number): void {
+    const { addresses } = this.context.nodes;
+    for (const { address, port } of before.endpoints) {
+      if (spec.endpoints.some((end) => isSameEnd(end, address, port))) continue;
+      const slot = addresses.findOf(node, address, 0, port);
+      if (slot === NONE) continue;
+      addresses.retract(slot, ADDRESS_CONFIGURED);
+      if (addresses.sources[slot]! & ADDRESS_ADVERTISED) continue;
+      addresses.forget(slot);
+      this.keeper.removePathsTo(node, address, 0, port, NONE, nowMs);
     }
   }
 
@@ -291,7 +308,9 @@ export class Peering {
       return NONE;
     }
     if (claimed === NONE) {
-      return isChallenge(reader) ? NONE : keeper.addPathAt(node, socket, from, fromAt, port, nowUs / 1000);
+      // Only the node itself, and whoever hears it, knows which instance it is.
+      const isOfNode = (reader.seen & (1 << FIELD_INSTANCE)) !== 0;
+      return isOfNode ? keeper.addPathAt(node, socket, from, fromAt, port, nowUs / 1000) : NONE;
     }
     // What the peer sends once it has the answer makes us ask in turn; both at once would be more than it sent.
     keeper.answerProbe(claimed, block, reader, from, fromAt, port, nowUs);
@@ -564,32 +583,11 @@ export class Peering {
     this.keeper.removeNode(node, nowMs);
     this.news.removeNode(node);
     sessions.closeNode(node);
+    context.paths.clocks.reset(node);
     routes.set(node, []);
     real.forgetNode(node);
     this.strangers.forget(node);
     nodes.remove(node);
     for (const peer of this.peers) if (peer.node === node) peer.node = NONE;
   }
-}
-
-/** Of some peers, the one that is to be at a place or, failing that, has a name. */
-function peerAt(
-  peers: readonly Peer[],
-  name: string,
-  from: Int32Array,
-  fromAt: number,
-  port: number,
-): Peer | undefined {
-  return (
-    peers.find((peer) => isEndpointOf(peer, from, fromAt, port)) ??
-    peers.find(({ spec }) => spec.name === name)
-  );
-}
-
-function isEndpointOf({ spec }: Peer, from: Int32Array, fromAt: number, port: number): boolean {
-  return spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
-}
-
-function isSameEnd(end: { address: Int32Array; port: number }, address: Int32Array, port: number): boolean {
-  return end.port === port && end.address.every((word, i) => word === address[i]);
 }

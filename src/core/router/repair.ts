@@ -141,7 +141,7 @@ export class Repair {
         this.gapDueUs[at] = nowUs + ASK_AGAIN_US;
       }
       // Again by another path than the one that loses packets.
-      const by = this.bestPath(paths.nodeOf(path), MODE_WITHOUT_RULE, isFirst ? NONE : path, nowUs);
+      const by = this.bestPath(paths.nodeOf(path), MODE_WITHOUT_RULE, 0, isFirst ? NONE : path, nowUs);
       if (by !== NONE) this.sender.sendOn(KIND_NACK, by, nowUs);
     }
     while (this.gaps > 0 && this.gapAsked[this.oldestGap & (GAPS - 1)]! >= ASKED_MAX) {
@@ -247,7 +247,13 @@ export class Repair {
         continue;
       }
       const not = isRescue ? (history.path[at]! as PathSlot) : NONE;
-      const path = this.bestPath(this.nodeOf(run), history.mode[at]!, not, nowUs);
+      const path = this.bestPath(
+        this.nodeOf(run),
+        history.mode[at]!,
+        history.headerBytes[at]! + history.segmentBytes[at]!,
+        not,
+        nowUs,
+      );
       const isPossible = path !== NONE && path !== not;
       if (isPossible) {
         const isSpent = paths.limits.isSpent(path, nowUs);
@@ -289,7 +295,13 @@ export class Repair {
     const isCongestion = isFull && !isToldAnyway && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
-    const target = this.bestPath(paths.nodeOf(path), history.mode[at]!, NONE, nowUs);
+    const target = this.bestPath(
+      paths.nodeOf(path),
+      history.mode[at]!,
+      history.headerBytes[at]! + history.segmentBytes[at]!,
+      NONE,
+      nowUs,
+    );
     const hasTarget = target !== NONE && !paths.limits.isSpent(target, nowUs);
     const mayTry = hasTarget && history.tries[at]! < TRIES_MAX && this.spend(history.segmentBytes[at]!);
     if (!mayTry || !this.add(run, segment)) counters.givenUp++;
@@ -336,17 +348,23 @@ export class Repair {
   }
 
   /**
-   * Of the paths that a mode allows, the one on which a packet would arrive first; `not`, or one whose rate is used up,
-   * only if there is no other.
+   * Of the paths that a mode allows and that have room for so many bytes, the one on which a packet would arrive first;
+   * `not`, or one whose rate is used up, only if there is no other.
    */
-  private bestPath(node: NodeSlot, mode: number, not: PathSlot | None, nowUs: number): PathSlot | None {
+  private bestPath(
+    node: NodeSlot,
+    mode: number,
+    bytes: number,
+    not: PathSlot | None,
+    nowUs: number,
+  ): PathSlot | None {
     const { paths } = this.context;
     const { queues, limits } = paths;
     let best: PathSlot | None = NONE;
     let bestUs = Number.POSITIVE_INFINITY;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
-      if (!this.dispatch.allows(node, mode, place)) continue;
+      if (!this.dispatch.allows(node, mode, place) || paths.roomBytes[path]! < bytes) continue;
       const floorUs = queues.floorUs[path]!;
       const arrivalUs = limits.isSpent(path, nowUs)
         ? Number.POSITIVE_INFINITY

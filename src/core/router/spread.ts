@@ -56,7 +56,7 @@ export class Spread {
       this.delayUs[path] = sampleUs;
       this.deviationUs[path] = 0;
     } else {
-      const difference = sampleUs - this.delayUs[path]!;
+      const difference = (sampleUs - this.delayUs[path]!) | 0;
       this.delayUs[path] = this.delayUs[path]! + SMOOTHING * difference;
       const deviation = Math.abs(difference) - this.deviationUs[path]!;
       this.deviationUs[path] = this.deviationUs[path]! + SMOOTHING * deviation;
@@ -107,19 +107,22 @@ export class Spread {
   /** How long a packet of a node may be held. */
   holdUs(node: NodeSlot, nowUs: number): number {
     const { paths } = this.context;
-    let slowestUs = Number.NEGATIVE_INFINITY;
-    let fastestUs = Number.POSITIVE_INFINITY;
+    // By the first path, since they are the same plus or minus the clocks' difference, and may pass the wrap.
+    let firstUs = Number.NaN;
+    let slowestUs = 0;
+    let fastestUs = 0;
     let deviationUs = 0;
     for (let place = 0; place < paths.count(node); place++) {
       const path = paths.at(node, place);
       if (nowUs - this.dataUs[path]! > ACTIVE_US) continue;
-      slowestUs = Math.max(slowestUs, this.delayUs[path]!);
-      fastestUs = Math.min(fastestUs, this.delayUs[path]!);
+      if (Number.isNaN(firstUs)) firstUs = this.delayUs[path]!;
+      const laterUs = (this.delayUs[path]! - firstUs) | 0;
+      slowestUs = Math.max(slowestUs, laterUs);
+      fastestUs = Math.min(fastestUs, laterUs);
       deviationUs = Math.max(deviationUs, this.deviationUs[path]!);
     }
-    const spreadUs = slowestUs > fastestUs ? slowestUs - fastestUs : 0;
     const lateUs = this.latestUs(node, nowUs);
-    return Math.min(HOLD_MAX_US, spreadUs + 4 * deviationUs + lateUs + MARGIN_US);
+    return Math.min(HOLD_MAX_US, slowestUs - fastestUs + 4 * deviationUs + lateUs + MARGIN_US);
   }
 
   private latestUs(node: NodeSlot, nowUs: number): number {

@@ -46,6 +46,18 @@ export class NodeClocks {
     this.lastBackUs = new Float64Array(nodes);
   }
 
+  /** Another one has the place, or it has been started anew: nothing is known of its clock. */
+  reset(node: NodeSlot): void {
+    this.gainedUs[node] = 0;
+    this.gained[node] = 0;
+    this.rate[node] = 0;
+    this.lastRate[node] = 0;
+    this.rateBefore[node] = 0;
+    this.beganUs[node] = Number.NEGATIVE_INFINITY;
+    this.thereUs[node] = Number.POSITIVE_INFINITY;
+    this.backUs[node] = Number.POSITIVE_INFINITY;
+  }
+
   /** A packet took `thereUs` to the node, with the clocks' difference in it, and `rttUs` with what told us of it. */
   handleRoundTrip(node: NodeSlot, thereUs: number, rttUs: number, nowUs: number): void {
     const elapsedUs = nowUs - this.beganUs[node]!;

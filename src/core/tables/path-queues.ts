@@ -144,6 +144,18 @@ export class PathQueues {
     this.lostLong[slot] = 0;
   }
 
+  /** What delays have shown; the rate stays. */
+  private forgetDelays(slot: PathSlot): void {
+    this.oldFloorUs[slot] = Number.POSITIVE_INFINITY;
+    this.newFloorUs[slot] = Number.POSITIVE_INFINITY;
+    this.deviationUs[slot] = 0;
+    this.biasUs[slot] = 0;
+    this.queue[slot] = 0;
+    this.peakUs[slot] = 0;
+    this.oldLongestUs[slot] = 0;
+    this.newLongestUs[slot] = 0;
+  }
+
   /** How long a packet would wait that leaves now. */
   queueUs(slot: PathSlot, nowUs: number): number {
     const left = this.queue[slot]! - (nowUs - this.updatedUs[slot]!);
@@ -301,6 +313,8 @@ export class PathQueues {
   }
 
   private noteFloor(slot: PathSlot, delayUs: number, nowUs: number): void {
+    // No queue is that long: a clock was set, or stood still while its host slept.
+    if (delayUs - this.floorUs[slot]! > QUEUE_MAX_US) this.forgetDelays(slot);
     if (nowUs - this.floorSinceUs[slot]! > FLOOR_US) {
       this.oldFloorUs[slot] = this.newFloorUs[slot]!;
       this.newFloorUs[slot] = delayUs;

@@ -246,6 +246,7 @@ export class Paths {
   /** Everything that was counted and measured between the two nodes starts anew: the peer has been started anew. */
   resetNode(node: NodeSlot): void {
     this.delays.resetNode(node);
+    this.clocks.reset(node);
     for (let i = 0; i < this.count(node); i++) {
       const slot = this.at(node, i);
       this.clearPeerId(slot);

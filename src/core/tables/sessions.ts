@@ -74,6 +74,8 @@ export class Sessions {
   private readonly byKey: WordMap;
   private readonly byId: WordMap;
   private readonly seen: Uint8Array;
+  /** By node: how many there are. */
+  private readonly withNode: Int32Array;
   private readonly templatesAt: number;
   private readonly timeouts: SessionTimeouts;
   private readonly expiry: Deadlines<SessionSlot>;
@@ -89,6 +91,7 @@ export class Sessions {
     this.flags = new Uint8Array(capacity);
     this.state = new Uint8Array(capacity);
     this.seen = new Uint8Array(capacity);
+    this.withNode = new Int32Array(nodes);
     this.updateMs = new Float64Array(capacity);
     this.rule = new Int32Array(capacity);
     this.sentPackets = new Float64Array(capacity);
@@ -160,6 +163,7 @@ export class Sessions {
 
   close(slot: SessionSlot): void {
     if (!this.slab.release(slot)) return;
+    this.withNode[this.node(slot)]!--;
     this.byKey.delete(slot);
     this.byId.delete(slot);
     this.expiry.cancel(slot);
@@ -168,19 +172,14 @@ export class Sessions {
 
   /** Whether there is a session with a node. */
   hasNode(node: NodeSlot): boolean {
-    for (let slot = this.first(); slot !== NONE; slot = this.after(slot)) {
-      if (this.node(slot) === node) return true;
-    }
-    return false;
+    return this.withNode[node] !== 0;
   }
 
   /** Closes all sessions of a node; answers how many those were. */
   closeNode(node: NodeSlot): number {
-    let closed = 0;
-    for (let slot = this.first(); slot !== NONE; slot = this.after(slot)) {
-      if (this.node(slot) !== node) continue;
-      this.close(slot);
-      closed++;
+    const closed = this.withNode[node]!;
+    for (let slot = this.first(); slot !== NONE && this.hasNode(node); slot = this.after(slot)) {
+      if (this.node(slot) === node) this.close(slot);
     }
     return closed;
   }
@@ -366,6 +365,7 @@ export class Sessions {
     nowMs: number,
   ): void {
     this.byKey.insert(slot, key, at);
+    this.withNode[this.node(slot)]!++;
     this.setId(slot, id);
     this.flags[slot] = byPeer ? SESSION_OPENED_BY_PEER : 0;
     this.state[slot] = firstState(keyProtocol(key, at));

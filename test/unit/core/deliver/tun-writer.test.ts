@@ -319,7 +319,7 @@ describe("the writer", () => {
   it("says when its scratch or its plan has no room for another packet, before either is overrun", () => {
     const bench = new WriterBench();
     let packets = 0;
-    while (bench.writer.fits()) {
+    while (bench.writer.fits(120)) {
       bench.tcp({
         sequence: 7,
         options: new Array(40).fill(1),
@@ -332,11 +332,13 @@ describe("the writer", () => {
     // The first byte behind the scratch.
     expect(bench.arena[1 << 18]).toBe(0xa5);
     const small = new WriterBench(ALL_OFFLOADS, 18 + 14);
-    expect(small.writer.fits()).toBe(true);
+    expect(small.writer.fits(40)).toBe(true);
     small.tcp({ payload: 1 });
-    expect(small.writer.fits()).toBe(true);
+    expect(small.writer.fits(40)).toBe(true);
     small.tcp({ payload: 1, flow: 2 });
-    expect(small.writer.fits()).toBe(false);
+    expect(small.writer.fits(40)).toBe(false);
+    const room = (1 << 18) - 10;
+    expect([room, room + 1].map((bytes) => new WriterBench().writer.fits(bytes))).toEqual([true, false]);
   });
 
   it("can hold the largest packet in the plan it asks for at least", () => {

@@ -170,6 +170,25 @@ describe("selected-paths mode", () => {
     expect(world.used()).toEqual([0]);
   });
 
+  it("does not take a path that it used for want of a better one for one that it has selected", () => {
+    const world = new World({ mode: "selected-paths", lossBelow: 0.02 });
+    const [nearly, lossy] = [world.add(1), world.add(2)];
+    world.loss(nearly, 0.021);
+    world.loss(lossy, 0.05);
+    for (const used of [
+      [0, 1],
+      [0, 1],
+    ]) {
+      world.tick();
+      expect(world.used()).toEqual(used);
+    }
+    world.loss(nearly, 0.019);
+    world.tick();
+    world.loss(nearly, 0.021);
+    world.tick();
+    expect(world.used()).toEqual([0]);
+  });
+
   it("uses all paths where none is such, or none where that is asked for", () => {
     const world = new World(
       { mode: "selected-paths", interfaces: ["wlan0"] },

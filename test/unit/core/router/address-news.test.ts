@@ -3,7 +3,7 @@ import { pathReports } from "../../../../src/core/tables/path-report.ts";
 import { ControlBlock, KIND_ADDRESSES, KIND_IP_CHANGE } from "../../../../src/core/wire/control-block.ts";
 import type { Datagram, SimNode } from "../../../sim/node.ts";
 import { ADDRESS_A as A, ADDRESS_B as B, udpPacket } from "../../../sim/packets.ts";
-import { ipv4, type LinkOptions, TwoNodes } from "../../../sim/two-nodes.ts";
+import { hostRoute, ipv4, type LinkOptions, TwoNodes } from "../../../sim/two-nodes.ts";
 
 const local = (link: number, end = 1) => ({
   socket: link,
@@ -44,6 +44,47 @@ function newsOf(nodes: TwoNodes, name: "a" | "b") {
   };
   return news;
 }
+
+describe("a peer whose configuration changes", () => {
+  const spec = (low: number, ...lastBytes: number[]) => ({
+    name: "b",
+    node: { high: 0x0200, low },
+    endpoints: lastBytes.map((last) => ({ address: ipv4(10, 0, 0, last), port: 7000 })),
+    routes: [hostRoute(10, 99, 0, 2)],
+  });
+  const remotes = ({ router }: SimNode) => pathReports(router.paths).map(({ remote }) => remote);
+
+  it("is looked for no more where it is not to be, unless it says that it is there", () => {
+    const nodes = up({});
+    nodes.a.setPeers([spec(2, 2, 9)]);
+    nodes.b.setLocals([local(0, 8), local(0, 2)].map((one, i) => ({ ...one, socket: 256 * i })));
+    nodes.run(2);
+    expect(addresses(nodes.a)).toContain("10.0.0.2 configured,observed,advertised");
+    nodes.a.setPeers([spec(2, 2, 8)]);
+    nodes.run(2);
+    expect(remotes(nodes.a)).not.toContain("10.0.0.9");
+    nodes.a.setPeers([spec(2)]);
+    nodes.run(2);
+    expect(addresses(nodes.a)).toEqual(["10.0.0.2 observed,advertised", "10.0.0.8 observed,advertised"]);
+    expect(working(nodes.a)).toEqual(["10.0.0.2", "10.0.0.8"]);
+  });
+
+  it("is another node at once when it is given another one", () => {
+    const nodes = up({});
+    nodes.a.setPeers([spec(7, 2)]);
+    nodes.run(3);
+    nodes.a.inject(udpPacket(A, B, Uint8Array.of(1)));
+    nodes.b.inject(udpPacket(B, A, Uint8Array.of(1)));
+    nodes.run(3);
+    expect([nodes.a.delivered, nodes.b.delivered]).toEqual([[], []]);
+    expect(nodes.a.router.nodes.snapshot()).toEqual([]);
+    nodes.a.setPeers([spec(2, 2)]);
+    nodes.run(3);
+    nodes.a.inject(udpPacket(A, B, Uint8Array.of(1)));
+    nodes.run(0.1);
+    expect(nodes.b.delivered).toHaveLength(1);
+  });
+});
 
 describe("a node whose addresses change", () => {
   it("tells on a path that works that another one is over, and sessions go on", () => {

@@ -147,7 +147,7 @@ describe("two nodes with one node ID", () => {
     expect(drops(rival)).toContain("node-id-clash");
   });
 
-  it("are told apart by what their probes say, which opens no path where only one side is named", () => {
+  it("are told apart by what their probes say, which opens no path where they do not say who asks", () => {
     const { world, hub, known } = clash([2]);
     let probe: Datagram | undefined;
     world.onDatagram = (from, datagram) => {
@@ -167,9 +167,11 @@ describe("two nodes with one node ID", () => {
     expect([...probe!.bytes].filter((_, i) => i === 11 || i === 22)).toEqual([FIELD_INSTANCE, FIELD_ASKED]);
     send(5, 1);
     expect(remotes(hub)).not.toContain("l0/10.0.0.5");
-    // A node that says nothing of either.
+    // Who says nothing of either may be anybody.
     send(6, 1, 2);
-    expect(remotes(hub)).toContain("l0/10.0.0.6");
+    expect(remotes(hub)).not.toContain("l0/10.0.0.6");
+    send(7, 2);
+    expect(remotes(hub)).toContain("l0/10.0.0.7");
   });
 
   it("are told apart where the second one is at an address that the first one lists, behind a NAT", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { sessionReports } from "../../../../src/core/tables/session-report.ts";
+import { BLOCK_FLAGS, CONTROL_BLOCK_BYTES, FLAG_SEALED } from "../../../../src/core/wire/control-block.ts";
 import { ipv4Header, TCP_FLAG, tcpHeader } from "../../../helpers/packets.ts";
 import type { Datagram } from "../../../sim/node.ts";
 import {
@@ -300,6 +301,58 @@ describe("two routers", () => {
     expect(new Set(numbers).size).toBe(numbers.length);
     // Both copies are lost of 4 % at random; one loss rate alone would be 20 %.
     expect(numbers.length).toBeGreaterThan(920);
+  });
+
+  it("hand on nothing of a session that is over, whoever has its place then", () => {
+    const nodes = new TwoNodes([{ delayUs: 60_000 }, { delayUs: 100_000 }]);
+    nodes.run(2);
+    establish(nodes);
+    nodes.run(0.5);
+    const { ab } = nodes.lines[0]!;
+    for (let i = 0; i < 20; i++) {
+      ab.isCut = i === 3;
+      nodes.a.inject(tcp(1000 + 100 * i, bytes(100)));
+      nodes.run(0.001);
+    }
+    nodes.run(0.062);
+    const before = nodes.b.delivered.length;
+    expect(before).toBeLessThan(20);
+    const { router } = nodes.b;
+    router.sessions.closeNode(router.nodes.first() as never);
+    nodes.b.inject(udp(B, A, bytes(10), [4000, 4001]));
+    nodes.a.isRunning = false;
+    nodes.run(1);
+    expect(nodes.b.delivered).toHaveLength(before);
+    expect(router.drops.snapshot().map(({ reason }) => reason)).toContain("session-closed");
+  });
+
+  it("take of a full packet what its length says, and nothing that is sealed", () => {
+    const nodes = new TwoNodes([{}]);
+    nodes.run(1);
+    let last: Datagram | undefined;
+    nodes.onDatagram = (from, _, datagram) => {
+      if (from === "a") last = datagram;
+    };
+    const packet = udp(A, B, bytes(300));
+    nodes.a.inject(packet);
+    nodes.a.isRunning = false;
+    const { bytes: whole } = last!;
+    const longer = Uint8Array.from([
+      ...whole.slice(0, packet.length),
+      1,
+      2,
+      3,
+      ...whole.slice(packet.length),
+    ]);
+    nodes.b.receive({ ...last!, bytes: longer });
+    expect(nodes.b.delivered.map((one) => payloadOf(one, 8))).toEqual([bytes(300)]);
+    const sealed = whole.slice();
+    sealed[sealed.length - CONTROL_BLOCK_BYTES + BLOCK_FLAGS]! |= FLAG_SEALED;
+    nodes.b.receive({ ...last!, bytes: sealed });
+    expect(nodes.b.delivered).toHaveLength(1);
+    expect(nodes.b.router.drops.snapshot()).toContainEqual(
+      expect.objectContaining({ reason: "unknown-kind" }),
+    );
   });
 
   it("drop what is behind no peer, and what comes from a node that nobody named", () => {

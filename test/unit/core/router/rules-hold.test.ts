@@ -42,9 +42,9 @@ class World {
     return this.nodes.a.router.rules.hitPackets[0]!;
   }
 
-  tcp(packets: number, everyUs: number): void {
+  tcp(packets: number, everyUs: number, bytes = SIZE): void {
     for (let i = 0; i < packets; i++) {
-      this.nodes.a.inject(tcpPacket(A, B, this.sent++ * SIZE, new Uint8Array(SIZE)));
+      this.nodes.a.inject(tcpPacket(A, B, this.sent++ * bytes, new Uint8Array(bytes)));
       this.nodes.clock.run(everyUs);
     }
   }
@@ -106,6 +106,17 @@ describe("a rule that names a line", () => {
     expect(world.came).toBe(1_000);
   });
 
+  it("and has one path sends nothing more on another when that carries all that it may", () => {
+    const world = new World(BY_L0);
+    world.nodes.setPolicies([{ ...NORMAL, sendBytesPerS: 125_000 }, NORMAL]);
+    world.udp(500, 2_000);
+    world.nodes.run(0.5);
+    expect(world.data[1]).toBe(0);
+    expect(world.came).toBeGreaterThan(100);
+    const [limited] = world.nodes.a.router.drops.snapshot();
+    expect(limited).toMatchObject({ reason: "rate-limit", packets: 500 - world.came });
+  });
+
   it("and is strict about it has nothing rescued on another line", () => {
     const world = new World(ONLY_L0);
     world.tcp(200, 1_000);
@@ -124,6 +135,26 @@ describe("a rule that names a line", () => {
     expect(world.nodes.a.router.drops.snapshot()).toContainEqual(
       expect.objectContaining({ reason: "too-big", packets: 50 }),
     );
+  });
+});
+
+describe("what is sent again", () => {
+  it("takes no path that is too small for it", () => {
+    const world = new World({ route: "throughput" }, [
+      { ...LINE, loss: 0.05 },
+      { delayUs: 20_000, mtuBytes: 1000 },
+    ]);
+    world.nodes.run(30);
+    let largest = 0;
+    world.nodes.onDatagram = (from, link, { bytes }) => {
+      if (from === "a" && link === 1) largest = Math.max(largest, bytes.length);
+    };
+    world.tcp(300, 1_000, 1300);
+    world.cut(0);
+    world.tcp(300, 1_000, 1300);
+    world.nodes.run(1);
+    expect(world.repair.repaired).toBeGreaterThan(5);
+    expect(largest).toBeLessThanOrEqual(1000 - 28);
   });
 });
 

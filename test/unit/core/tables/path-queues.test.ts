@@ -63,8 +63,18 @@ describe("the queue of a path", () => {
     showFloor(table);
     table.handleSent(P, 1, 1e9, 0);
     expect(table.queueUs(P, 0)).toBe(5e6);
-    measure(table, 0, 1e9);
-    expect(table.queueUs(P, 50_000 + 1e9)).toBe(5e6);
+  });
+
+  it("is none where delays are longer than any queue: a clock has been set, or stood still", () => {
+    const table = queues();
+    showFloor(table);
+    table.handleSent(P, 1, 50_000, 0);
+    const rate = table.rateBytesPerS[P];
+    measure(table, 0, 600e6);
+    expect(table.queueUs(P, 601e6)).toBe(0);
+    measure(table, 0, 600e6 + 2_000);
+    expect(table.floorUs[P]).toBe(FLOOR_US + 600e6);
+    expect(table.rateBytesPerS[P]).toBe(rate);
   });
 
   it("is forgotten with the path", () => {

@@ -68,6 +68,22 @@ describe("a daemon whose surroundings change", () => {
     await idle.run("down");
   });
 
+  it("uses an address that has a label of its own by the name of its device", async () => {
+    const ip = (words: string) => one.host.exec("ip", words.split(" "));
+    await ip("link add v0 type veth peer name v1");
+    for (const device of ["v0", "v1"]) await ip(`link set ${device} up`);
+    await ip("address add 192.0.2.1/24 dev v0 label v0:1");
+    using labelled = new LabDaemon(
+      one.host,
+      "port: 7007\ntun: { name: mplabel, address: 10.78.0.1/24 }\ninterfaces: v0\n",
+    );
+    await labelled.up();
+    const { sockets } = await labelled.ask<StatusView>("status");
+    expect(sockets).toMatchObject([{ device: "v0", address: "192.0.2.1" }]);
+    await labelled.run("down");
+    await ip("link del v0");
+  });
+
   it("follows an address that changes", async () => {
     await one.host.setAddress("l0", "10.0.0.77");
     await one.process!.output(/l0 10\.0\.0\.77: used/);

@@ -190,6 +190,20 @@ peers: [{ name: host1, node: "02:00:00:00:00:01", routes: [10.77.0.1, 10.77.0.7,
     expect(await hostSetup(one.host)).toBe(before);
   });
 
+  it("goes on when its file has an alias that stands for nothing", async () => {
+    const setup = await hostSetup(one.host);
+    const from = one.messages.length;
+    one.write(config().replace("[l0, l1]", "[*wan]"));
+    const news = () => one.messages.slice(from);
+    await waitFor(async () => news().some((line) => /stays as it was/.test(line)), { what: "a refusal" });
+    const problem = `${one.configPath}:3: *wan stands for nothing; write "*wan" in quotes`;
+    expect(news()).toContain(problem);
+    expect((await one.ask<StatusView>("status")).config.error).toBe(problem);
+    expect(await hostSetup(one.host)).toBe(setup);
+    expect((await ping(one.host, "10.77.0.2", { count: 2 })).received).toBe(2);
+    await change({}, /read and in use/);
+  });
+
   it("changes nothing that it could not undo: its journal cannot be written", async () => {
     const setup = await hostSetup(one.host);
     const journal = join(one.directory, "run", "mpip0.json");

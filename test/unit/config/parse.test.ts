@@ -174,6 +174,32 @@ log: loud
     );
   });
 
+  it("may name things once and use them often, but what is named must be there and have an end", () => {
+    expect(problem("interfaces:", "  - eth0", "  - *wan")).toBe(
+      '*wan stands for nothing; write "*wan" in quotes',
+    );
+    expect(problems("a: 1\ninterfaces: [*wan]\n")).toEqual([
+      'f.yaml:2: *wan stands for nothing; write "*wan" in quotes',
+    ]);
+    expect(problem("rules: &all", "  - *all")).toBe("*all is part of itself; write it out");
+    const rules = (count: number) =>
+      Array.from({ length: count }, (_, i) => `  - { port: ${i + 1}, mode: *m }`);
+    const named = ["rules:", "  - { port: 999, mode: &m all-paths }"];
+    expect(problem(...named, ...rules(150))).toBe("");
+    const tenfold = (name: string, of: string) => `x${name}: &${name} [${Array(10).fill(of).join(", ")}]`;
+    const many = [
+      tenfold("a", "1"),
+      tenfold("b", "*a"),
+      tenfold("c", "*b"),
+      tenfold("d", "*c"),
+      tenfold("e", "*d"),
+      tenfold("f", "*e"),
+    ];
+    expect(problems(`${many.join("\n")}\n`)).toEqual([
+      "f.yaml: aliases stand for more than 10000 values; write some of them out",
+    ]);
+  });
+
   it.each([
     ["node: 020000000001", "20000000001 is no node ID"],
     ['node: "00:00:00:00:00:00"', "no node has the ID 0"],

@@ -1,6 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { sweepHost } from "../../../src/host/host.ts";
 import { isRunning, Journal } from "../../../src/host/journal.ts";
@@ -25,6 +28,19 @@ it("knows who writes it, and is gone when it is removed", () => {
   journal.remove();
   expect(journal.read()).toBeUndefined();
   expect(readdirSync(run)).toEqual([]);
+});
+
+it("knows that a process has ended whose parent has not asked how", async () => {
+  // What the shell becomes knows nothing of the child that it had.
+  const parent = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 60"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [text] = await once(parent.stdout, "data");
+  const pid = Number(text);
+  const stat = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ");
+  while (stat()[2] !== "Z") await sleep(10);
+  expect(isRunning({ pid, startTime: stat()[21]!, undo: [] })).toBe(false);
+  parent.kill();
 });
 
 it("keeps a second daemon away while the first is running", async () => {

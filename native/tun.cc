@@ -29,7 +29,7 @@ namespace {
 enum TunFlag : int32_t { kMultiQueue = 1, kVnetHeader = 2 };
 enum Offload : int32_t { kChecksum = 1, kTso = 2, kUso = 4 };
 
-// tunOpen(name, flags): fd | -errno
+// tunOpen(name, flags): fd | -errno; -EEXIST: it is there, and does not go when it is closed.
 napi_value tunOpen(napi_env env, napi_callback_info info) {
   const Args args(env, info);
   ifreq request{};
@@ -42,10 +42,15 @@ napi_value tunOpen(napi_env env, napi_callback_info info) {
   if (flags & kVnetHeader) request.ifr_flags |= IFF_VNET_HDR;
   int headerBytes = kVnetHeaderBytes;
   if (ioctl(fd, TUNSETIFF, &request) < 0 ||
-      ((flags & kVnetHeader) && ioctl(fd, TUNSETVNETHDRSZ, &headerBytes) < 0)) {
+      ((flags & kVnetHeader) && ioctl(fd, TUNSETVNETHDRSZ, &headerBytes) < 0) ||
+      ioctl(fd, TUNGETIFF, &request) < 0) {
     const int32_t error = failure();
     close(fd);
     return integer(env, error);
+  }
+  if (request.ifr_flags & IFF_PERSIST) {
+    close(fd);
+    return integer(env, -EEXIST);
   }
   return integer(env, fd);
 }

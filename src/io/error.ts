@@ -21,6 +21,7 @@ export const EIO = -5;
 export const ENXIO = -6;
 export const EBADF = -9;
 export const EBUSY = -16;
+export const EEXIST = -17;
 export const ENODEV = -19;
 export const EINVAL = -22;
 export const EMSGSIZE = -90;

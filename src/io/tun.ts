@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { BATCH_MAX, TUN_RECORD_WORDS } from "../core/batch/layout.ts";
 import type { Plan } from "../core/batch/plan.ts";
-import { EBUSY, EINVAL, ENODEV, ENXIO, EPERM, IoError } from "./error.ts";
+import { EBUSY, EEXIST, EINVAL, ENODEV, ENXIO, EPERM, IoError } from "./error.ts";
 import { native } from "./native.ts";
 import type { OnReadable, ReceiveCounters, SendCounters, TunOffloads, TunPort } from "./port.ts";
 import { openRing } from "./ring.ts";
@@ -54,6 +54,7 @@ function open(name: string, vnet: boolean): number {
   if (fd >= 0) return fd;
   const advice: Record<number, string> = {
     [EBUSY]: "another process has it open: choose another name or end that process",
+    [EEXIST]: `it was made to stay, and would keep our addresses and routes: remove it with ip link del ${name}, or choose another tun.name`,
     [EINVAL]: "another kind of device has this name: choose another name",
     [EPERM]: "run as root or with CAP_NET_ADMIN",
     [ENODEV]: "the kernel has no TUN driver: load the module tun",

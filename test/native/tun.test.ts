@@ -10,6 +10,7 @@ let namespace: TestNamespace;
 beforeAll(async () => {
   namespace = await TestNamespace.create("tun", [
     "tuntap add dev tap0 mode tap",
+    "tuntap add dev kept0 mode tun",
     "link add veth0 type veth peer name veth1",
   ]);
   await namespace.quiet();
@@ -44,6 +45,17 @@ describe("opening a TUN device", () => {
         /^cannot open the TUN device \w+: invalid argument \(EINVAL\); another kind of device has this name: choose another name$/,
       );
     }
+  });
+
+  it("that was made to stay says so, and leaves it alone", async () => {
+    const name = "kept0";
+    const results = await child("openings", [[{ name }, { name, offloads: { checksum: false } }]]);
+    for (const { error } of results) {
+      expect(error).toBe(
+        "cannot open the TUN device kept0: file already exists (EEXIST); it was made to stay, and would keep our addresses and routes: remove it with ip link del kept0, or choose another tun.name",
+      );
+    }
+    expect(await namespace.exec("ip", "-o", "link", "show", name)).toMatch(/kept0: .* state DOWN/);
   });
 
   it("with a bad name says which names are good", async () => {

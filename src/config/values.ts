@@ -266,8 +266,10 @@ export function parseName(value: unknown): string {
 
 /** As `openTun` takes it. */
 export function parseDeviceName(value: unknown): string {
-  if (typeof value === "string" && /^[A-Za-z0-9_.-]{1,15}$/.test(value) && !/^\.\.?$/.test(value))
-    return value;
+  if (typeof value === "string" && /^[A-Za-z0-9_.-]{1,15}$/.test(value) && !/^\.\.?$/.test(value)) {
+    if (!value.startsWith("-")) return value;
+    throw new Wrong(`${shown(value)} begins with "-" and would be taken for an option; write another name`);
+  }
   throw new Wrong(`${shown(value)} is no device name; write 1 to 15 letters, digits, "_", "-" or "."`);
 }
 

@@ -1,6 +1,6 @@
 import { formatPrefix } from "../config/values.ts";
 import { familyOf, formatAddress } from "../io/address.ts";
-import { chain } from "./nft.ts";
+import { chain, nftName } from "./nft.ts";
 import { CAPTURE_TEXT, MARK_TEXT, type RealHostState } from "./state.ts";
 
 /** How long the kernel remembers that it has let a destination be asked for; then its next packet does so again. */
@@ -16,7 +16,8 @@ const FAMILIES = {
 
 /** What takes the tables away, whether they are there or not. */
 export function realRemoval(tun: string): string {
-  return `table ip ${tun}\ndelete table ip ${tun}\ntable ip6 ${tun}\ndelete table ip6 ${tun}\n`;
+  const tables = [FAMILIES[4], FAMILIES[6]].map(({ name }) => `table ${name} ${nftName(tun)}`);
+  return tables.map((table) => `${table}\ndelete ${table}\n`).join("");
 }
 
 /**
@@ -48,7 +49,7 @@ function realTable(tun: string, mtu: number, state: RealHostState, family: 4 | 6
   ];
   const isWanted = wanted === undefined ? "" : `${name} daddr @wanted `;
   const lines = [
-    `table ${name} ${tun} {`,
+    `table ${name} ${nftName(tun)} {`,
     ...set("set open", `${type} . ${type}`, open.map(pairText)),
     ...set("set hidden", `${type} . ${type}`, hidden.map(pairText)),
     ...set(

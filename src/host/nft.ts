@@ -3,9 +3,15 @@ import { type HostState, MARK_TEXT } from "./state.ts";
 const TCP_IPV4_BYTES = 40;
 const TCP_IPV6_BYTES = 60;
 
+/** What of ours is called in nft, which takes some names of devices for words of its own, and others for numbers. */
+export function nftName(tun: string): string {
+  return tun.startsWith("mpip") ? tun : `mpip-${tun}`;
+}
+
 /** What takes the table away, whether it is there or not. */
 export function nftRemoval(tun: string): string {
-  return `table inet ${tun}\ndelete table inet ${tun}\n`;
+  const table = `table inet ${nftName(tun)}`;
+  return `${table}\ndelete ${table}\n`;
 }
 
 /** What makes the table anew, in one transaction. */
@@ -23,7 +29,7 @@ export function nftTable(state: HostState, markArrivals: boolean): string {
   const arriving = [`iifname != "${tun}" udp dport ${port} meta mark set ${MARK_TEXT}`];
   const leaving = [`iifname "${tun}" oifname != "${tun}" masquerade`];
   const lines = [
-    `table inet ${tun} {`,
+    `table inet ${nftName(tun)} {`,
     ...chain("forward", "filter", "mangle", forwarded),
     ...(markArrivals ? chain("prerouting", "filter", "mangle", arriving) : []),
     ...(exit ? chain("postrouting", "nat", "srcnat", leaving) : []),

@@ -309,6 +309,15 @@ log: loud
     expect(told).toEqual([expect.stringContaining(message)]);
   });
 
+  it.each([
+    ["-x", 'tun.name: "-x" begins with "-" and would be taken for an option; write another name'],
+    ["..", 'tun.name: ".." is no device name'],
+    ["a/b", 'tun.name: "a/b" is no device name'],
+  ])("has no device %s", (name, message) => {
+    const told = problems(`tun: { name: "${name}", address: 10.77.0.1/24 }\n`);
+    expect(told).toEqual([expect.stringContaining(message)]);
+  });
+
   it("has the first address of a prefix in which that is no network's", () => {
     expect(problems('tun: { address: [10.77.0.0/31, 10.78.0.0/32, "fd77::/127"] }\n')).toEqual([]);
   });

@@ -102,6 +102,16 @@ nameserver fd77::2
     expect(applied(state()).join()).not.toContain("resolv.conf");
   });
 
+  it("is nft tables that are not called by words of nft, or numbers", () => {
+    const real = { destinations: undefined, families: [4 as const, 6 as const], pairs: [], carried: [] };
+    for (const tun of ["vlan", "5g", "eth-mpip"]) {
+      const tables = applied(state({ tun, real })).filter((command) => command.startsWith("table"));
+      const names = tables.flatMap((text) => text.match(/^(?:delete )?table \w+ \S+/gm) ?? []);
+      expect(new Set(names.map((line) => line.split(" ").at(-1)))).toEqual(new Set([`mpip-${tun}`]));
+      expect(tables.join()).toContain(`iifname "${tun}"`);
+    }
+  });
+
   it("is a table of its own for a route for everything, past which the daemon's packets go", () => {
     const commands = applied(state({ routes: ["0.0.0.0/0", "::/0"] }));
     const table = /table (\d+)/.exec(commands.join())![1];

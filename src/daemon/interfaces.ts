@@ -41,7 +41,7 @@ export function selectAddresses(
     .filter((candidate) => {
       const { device, family, internal, index } = candidate;
       if (device === tun) return false;
-      const selector = selectors?.[selectorOf(selectors, candidate)];
+      const selector = selectors?.[selectorOf(selectors, candidate.device, [candidate.address])];
       if (selector?.address !== undefined) return true;
       if (internal) return false;
       const isWanted = selectors === undefined ? defaults[family].has(index) : selector !== undefined;
@@ -119,13 +119,14 @@ function readIfThere(path: string): string {
   }
 }
 
-/** The place of the selector that means an address, by itself before by its device; -1 where none does. */
+/** The place of the selector that means a device, by one of its addresses before by its name; -1 where none does. */
 export function selectorOf(
   selectors: readonly InterfaceSelector[],
-  { device, address }: Pick<HostAddress, "device" | "address">,
+  device: string,
+  addresses: readonly Int32Array[],
 ): number {
-  const byAddress = selectors.findIndex(
-    (one) => one.address !== undefined && isSameAddress(one.address, 0, address, 0),
+  const byAddress = selectors.findIndex(({ address: wanted }) =>
+    addresses.some((address) => wanted !== undefined && isSameAddress(wanted, 0, address, 0)),
   );
   if (byAddress >= 0) return byAddress;
   return selectors.findIndex((one) => one.address === undefined && matchesPattern(one.pattern, device));

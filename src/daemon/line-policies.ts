@@ -25,21 +25,22 @@ export class LinePolicies {
     this.entries = interfaces ?? [];
   }
 
-  of(place: Place): LinePolicy {
-    const entry = this.entryOf(place);
+  /** Of a device, `used` being what is used of all. */
+  of(device: string, used: readonly Place[]): LinePolicy {
+    const entry = this.entryOf(device, used);
     if (entry === undefined) return NORMAL;
-    const usedUp = this.quotas.usedUp(place.device);
+    const usedUp = this.quotas.usedUp(device);
     const policy = { bits: BITS[entry.policy], ...entry.rateMbit };
     if (usedUp === undefined) return policy;
     return { ...policy, bits: policy.bits | BITS[usedUp], reason: "its quota is used up" };
   }
 
   /** Looks at the quotas of the lines; answers whether a policy has changed by that. */
-  count(places: readonly Place[]): boolean {
+  count(used: readonly Place[]): boolean {
     const quotas = new Map<string, QuotaConfig>();
-    for (const place of places) {
-      const quota = this.entryOf(place)?.quota;
-      if (quota !== undefined) quotas.set(place.device, quota);
+    for (const { device } of used) {
+      const quota = this.entryOf(device, used)?.quota;
+      if (quota !== undefined) quotas.set(device, quota);
     }
     return this.quotas.count(quotas, new Date());
   }
@@ -53,12 +54,10 @@ export class LinePolicies {
     this.quotas.write(Date.now());
   }
 
-  private entryOf(place: Place): InterfaceConfig | undefined {
-    return this.entries[
-      selectorOf(
-        this.entries.map(({ name }) => name),
-        place,
-      )
-    ];
+  /** All addresses of a device are one line, and have one entry. */
+  private entryOf(device: string, used: readonly Place[]): InterfaceConfig | undefined {
+    const selectors = this.entries.map(({ name }) => name);
+    const addresses = used.filter((place) => place.device === device).map(({ address }) => address);
+    return this.entries[selectorOf(selectors, device, addresses)];
   }
 }

@@ -43,7 +43,7 @@ export class Sockets {
       device: at.device,
       address: at.address,
       port: socket.port,
-      policy: this.policies.of(at),
+      policy: this.policies.of(at.device, this.addresses),
       mtu: at.mtu,
     }));
   }

@@ -15,7 +15,7 @@ export async function connect({ tun, "run-dir": runDir }: DaemonArguments): Prom
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "EACCES") throw noAccess();
-    if (code === "ENOENT" || code === "ECONNREFUSED") throw notRunning(tun);
+    if (code === "ENOENT" || code === "ECONNREFUSED") throw notListening(tun, new Journal(runDir, name));
     throw new CliError(`cannot talk to the daemon of ${name}: ${message}`);
   }
 }
@@ -24,12 +24,19 @@ export async function connect({ tun, "run-dir": runDir }: DaemonArguments): Prom
 export async function ask<T>(daemon: DaemonArguments, method: string, params: Params = {}): Promise<T> {
   const client = await connect(daemon);
   try {
+    return await call<T>(client, method, params);
+  } finally {
+    client.close();
+  }
+}
+
+/** An answer, or in one line why there is none. */
+export async function call<T>(client: ControlClient, method: string, params: Params = {}): Promise<T> {
+  try {
     return await client.call<T>(method, params);
   } catch (error) {
     const { code, message } = error as RpcError;
     throw new CliError(message, code === INVALID_PARAMS ? EXIT_USAGE : EXIT_FAILED);
-  } finally {
-    client.close();
   }
 }
 
@@ -53,6 +60,12 @@ export function daemons(runDir: string): string[] {
     if (code === "ENOENT") return [];
     throw code === "EACCES" ? noAccess() : new CliError(`cannot read ${runDir}: ${message}`);
   }
+}
+
+function notListening(tun: string | undefined, journal: Journal): CliError {
+  const entry = journal.read();
+  if (entry === undefined || !isRunning(entry)) return notRunning(tun);
+  return new CliError(`the daemon (process ${entry.pid}) is not ready yet; see its log`);
 }
 
 export function notRunning(tun: string | undefined): CliError {

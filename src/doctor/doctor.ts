@@ -31,10 +31,18 @@ export interface DaemonReport {
   readonly paths: readonly PathView[];
 }
 
+/** One that is running and says nothing. */
+export interface SilentDaemon {
+  readonly pid: number;
+  readonly why: string;
+  readonly status?: undefined;
+  readonly paths?: undefined;
+}
+
 export interface Examined {
   readonly configPath: string;
   /** Undefined where none is running. */
-  readonly daemon: DaemonReport | undefined;
+  readonly daemon: DaemonReport | SilentDaemon | undefined;
   readonly journalOf: (tun: string) => Journal;
 }
 
@@ -66,7 +74,7 @@ async function networkFindings({ daemon }: Examined, config: Config): Promise<Fi
   const hasRoute = ({ line, target }: Leg) =>
     !legs.some((leg) => leg.line === line && leg.target === target && leg.route === undefined);
   const works = (device: string, address: string) =>
-    daemon?.paths.some(
+    daemon?.paths?.some(
       (path) => path.device === device && path.remote === address && path.state === "ready",
     ) === true;
   return [
@@ -115,6 +123,11 @@ function configFindings(read: Config | ConfigError, path: string): Finding[] {
 
 function daemonFindings({ daemon, journalOf }: Examined, config: Config | undefined): Finding[] {
   if (daemon !== undefined) {
+    if (daemon.status === undefined) {
+      const text = `process ${daemon.pid} is running and does not answer: ${daemon.why}`;
+      const advice = `look again in a moment, it may be starting; otherwise see its log, or end it with kill ${daemon.pid}`;
+      return [bad("daemon", text, advice)];
+    }
     const { pid, peers, sockets } = daemon.status;
     const text = `process ${pid}: ${peers.up} of ${peers.total} peers reached`;
     return sockets.length > 0

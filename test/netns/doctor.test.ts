@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../src/doctor/finding.ts";
+import { Journal } from "../../src/host/journal.ts";
 import { Lab, type LabProcess } from "../../tools/lab/index.ts";
 import { hostSetup, LabDaemon } from "./daemon-lab.ts";
 
@@ -116,6 +118,33 @@ describe("mpip doctor", () => {
       /bad daemon: the daemon of mpip0 \(process \d+\) was killed.*; remove it with mpip down/,
     );
     await client.run("down");
+  });
+
+  it("says that a daemon is running and does not answer, whether it has just started or hangs", async () => {
+    const journal = new Journal(join(client.directory, "run"), "mpip0");
+    journal.write([]);
+    undo.push(() => journal.remove());
+    const starting = await doctor();
+    expect(starting.code).toBe(1);
+    expect(starting.troubles).toEqual([
+      expect.stringMatching(
+        `^bad daemon: process ${process.pid} is running and does not answer: connect ENOENT .*; look again in a`,
+      ),
+    ]);
+    journal.remove();
+    const daemon = await client.up();
+    undo.push(() => daemon.stop("SIGTERM", 5000));
+    await daemon.output(/server: reached/);
+    daemon.signal("SIGSTOP");
+    undo.push(() => daemon.signal("SIGCONT"));
+    const silent = "the daemon has not answered within 10 s";
+    const hanging = await doctor();
+    expect(hanging.code).toBe(1);
+    expect(hanging.troubles[0]).toMatch(`is running and does not answer: ${silent}; look again`);
+    const where = ["--run-dir", `${client.directory}/run`];
+    const down = host().spawn("node", [client.upCommand[0]!, "down", ...where]);
+    expect(await down.exited).toMatchObject({ code: 1 });
+    expect(down.stderr).toBe(`mpip: ${silent}\n`);
   });
 
   it("says what is wrong with the configuration, and with the rights to change the network", async () => {

@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from "yargs";
 import { ControlClient } from "../../control/client.ts";
 import { controlPath } from "../../control/path.ts";
 import type { PathView, StatusView } from "../../control/views.ts";
-import type { DaemonReport } from "../../doctor/doctor.ts";
+import type { DaemonReport, SilentDaemon } from "../../doctor/doctor.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import { CAP_NET_ADMIN, hasCapability } from "../../host/capabilities.ts";
 import { isRunning, Journal } from "../../host/journal.ts";
@@ -30,7 +30,7 @@ export const doctor: CommandModule<object, DoctorArguments> = {
     // The other verbs do without the native addon.
     const { examine } = await import("../../doctor/doctor.ts");
     const findings = await examine({
-      configPath: args.config ?? daemon?.status.config.path ?? CONFIG_PATH,
+      configPath: args.config ?? daemon?.status?.config.path ?? CONFIG_PATH,
       daemon,
       journalOf: (tun) => new Journal(args["run-dir"], tun),
     });
@@ -39,15 +39,25 @@ export const doctor: CommandModule<object, DoctorArguments> = {
   },
 };
 
-/** Of the daemon that is meant; undefined where none is running. */
-async function running({ tun, "run-dir": runDir }: DoctorArguments): Promise<DaemonReport | undefined> {
+type Running = DaemonReport | SilentDaemon;
+
+/** The daemon that is meant; undefined where none is running. */
+async function running({ tun, "run-dir": runDir }: DoctorArguments): Promise<Running | undefined> {
   if (!hasCapability(CAP_NET_ADMIN)) return undefined;
-  const name = daemons(runDir).find(
-    (candidate) =>
-      (tun === undefined || candidate === tun) && isRunning(new Journal(runDir, candidate).read()),
-  );
-  if (name === undefined) return undefined;
-  const client = await ControlClient.connect(controlPath(runDir, name));
+  for (const name of daemons(runDir)) {
+    const entry = new Journal(runDir, name).read();
+    if ((tun !== undefined && name !== tun) || entry === undefined || !isRunning(entry)) continue;
+    try {
+      return await report(controlPath(runDir, name));
+    } catch (error) {
+      return { pid: entry.pid, why: (error as Error).message };
+    }
+  }
+  return undefined;
+}
+
+async function report(path: string): Promise<DaemonReport> {
+  const client = await ControlClient.connect(path);
   try {
     return { status: await client.call<StatusView>("status"), paths: await client.call<PathView[]>("paths") };
   } finally {

@@ -4,7 +4,7 @@ import type { CommandModule } from "yargs";
 import { controlPath } from "../../control/path.ts";
 import { sweepHost } from "../../host/host.ts";
 import { isRunning, Journal } from "../../host/journal.ts";
-import { connect, daemons, notRunning } from "../connect.ts";
+import { call, connect, daemons, notRunning } from "../connect.ts";
 import { CliError } from "../error.ts";
 import { type DaemonArguments, ofDaemon } from "../options.ts";
 
@@ -26,7 +26,7 @@ export const down: CommandModule<object, DaemonArguments> = {
       return;
     }
     const client = await connect(args);
-    await client.call("stop");
+    await call(client, "stop");
     const isLate = sleep(STOP_MS, true, { ref: false });
     if ((await Promise.race([client.closed, isLate])) === true) {
       throw new CliError(`the daemon has not ended within ${STOP_MS / 1000} s; see its log`);

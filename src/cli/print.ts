@@ -1,4 +1,8 @@
 /** An answer of the daemon on standard output: as JSON, or as `text` makes it readable. */
 export function print<T>(value: T, json: boolean, text: (value: T) => string): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever reads it may have enough, as head does.
+    if (error.code !== "EPIPE") throw error;
+  });
   process.stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : text(value));
 }

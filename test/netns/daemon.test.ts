@@ -87,6 +87,12 @@ describe("two daemons", () => {
     expect(await said("status", "--tun=")).toBe("2 mpip: --tun needs a value\n");
   });
 
+  it("do not mind a reader that has enough", async () => {
+    const command = `{ node ${one.upCommand[0]} paths --run-dir ${one.directory}/run; echo $? >&2; } | true`;
+    const { stderr } = await one.host.exec("sh", ["-c", command]);
+    expect(stderr).toBe("0\n");
+  });
+
   it("say how they are", async () => {
     const status = await one.ask<StatusView>("status");
     expect(status).toMatchObject({

@@ -4,8 +4,9 @@ import { IPV6_MIN_MTU_BYTES } from "../core/wire/ipv6.ts";
 import { type IdleLine, idleLines } from "../daemon/idle-lines.ts";
 import type { HostAddress } from "../daemon/interfaces.ts";
 import { tunMtu } from "../daemon/mtu.ts";
-import { isStrict, run } from "../host/run.ts";
+import { run } from "../host/run.ts";
 import { MARK_TEXT } from "../host/state.ts";
+import { isStrict } from "../host/sysctl.ts";
 import { formatAddress } from "../io/address.ts";
 import { bad, type Finding, ok, warn } from "./finding.ts";
 
@@ -146,7 +147,7 @@ async function filterFindings(
   marksArrivals: boolean,
 ): Promise<Finding[]> {
   const { device } = line;
-  if (!(await isStrict(device))) return [ok("rp_filter", `${device}: not strict`)];
+  if (!isStrict(device)) return [ok("rp_filter", `${device}: not strict`)];
   const mark = marksArrivals ? ["mark", MARK_TEXT] : [];
   for (const { peer, address } of targets) {
     const [route] = await routeGet(4, [address, "from", formatAddress(line.address), ...mark]);

@@ -4,8 +4,9 @@ import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
 import { type Action, type HostItem, hostItems, keeperItem } from "./plan.ts";
 import { presentItems } from "./present.ts";
-import { type Failure, isStrict, readSysctl, readText, runActions } from "./run.ts";
+import { type Failure, runActions } from "./run.ts";
 import type { HostState } from "./state.ts";
+import { isStrict, readSysctl } from "./sysctl.ts";
 
 /** What did not work. */
 export interface HostFailures {
@@ -60,18 +61,8 @@ export class Host {
   private async add(wanted: readonly HostItem[]): Promise<Failure[]> {
     const present = presentItems(this.tun, this.items);
     const { apply } = hostChanges(present, wanted);
-    const areNeeded = await Promise.all(
-      apply.map(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict)),
-    );
-    const needed = apply.filter((_, i) => areNeeded[i]);
-    const completed = await Promise.all(
-      needed.map((item) =>
-        withOldValue(
-          item,
-          present.find(({ id }) => id === item.id),
-        ),
-      ),
-    );
+    const needed = apply.filter(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict));
+    const completed = needed.map(withOldValue);
     const items = new Map([...present, ...completed].map((item) => [item.id, item]));
     const wantedIds = new Set(wanted.map(({ id }) => id));
     // In the order in which they depend on each other, whenever each was added.
@@ -134,16 +125,12 @@ function wantsKeeper({ undo }: HostChanges): boolean {
   return undo.some(({ apply }) => apply.kind === "ip" && apply.family === 4 && apply.args[0] === "address");
 }
 
-/** With what a setting or a file says now as what undoing it gives back; `ours` is what we have made of it so far. */
-async function withOldValue(item: HostItem, ours: HostItem | undefined): Promise<HostItem> {
+/** With what a setting says now as what undoing it gives back. */
+function withOldValue(item: HostItem): HostItem {
   const { apply } = item;
-  if (apply.kind === "sysctl") {
-    const value = await readSysctl(apply.key);
-    return value === undefined || value === apply.value ? item : { ...item, undo: { ...apply, value } };
-  }
-  if (apply.kind !== "file") return item;
-  const text = ours?.undo?.kind === "file" ? ours.undo.text : await readText(apply.path);
-  return { ...item, undo: { kind: "file", path: apply.path, text, instead: apply.text! } };
+  if (apply.kind !== "sysctl") return item;
+  const value = readSysctl(apply.key);
+  return value === undefined || value === apply.value ? item : { ...item, undo: { ...apply, value } };
 }
 
 function remainingUndo(items: readonly HostItem[]): Action[] {

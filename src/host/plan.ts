@@ -1,6 +1,7 @@
 import { formatPrefix, networkOf, parsePrefix } from "../config/values.ts";
 import type { Prefix } from "../core/dispatch/rule-spec.ts";
 import type { RoutingRule } from "../io/network-tables.ts";
+import { OWN_START } from "./kept-text.ts";
 import { nftRemoval, nftTable } from "./nft.ts";
 import { realRemoval, realTables } from "./nft-real.ts";
 import { CAPTURE_MARK, type HostState, type RealHostState, SOCKET_MARK } from "./state.ts";
@@ -13,19 +14,14 @@ export type Action =
   | { readonly kind: "nft"; readonly text: string }
   /** A name below /proc/sys, with slashes. */
   | { readonly kind: "sysctl"; readonly key: string; readonly value: string }
-  /** Replaces what a file says, if it says `instead` or that is not given; without a text, it is removed. */
-  | {
-      readonly kind: "file";
-      readonly path: string;
-      readonly text: string | undefined;
-      readonly instead?: string;
-    };
+  /** Puts a text of ours in place of what a file says, or restores that, if the text is still there. */
+  | { readonly kind: "file" | "restore"; readonly path: string; readonly text: string };
 
 /** Something of ours that the host has. Where `apply` differs under one ID, applying it again replaces what is there. */
 export interface HostItem {
   readonly id: string;
   readonly apply: Action;
-  /** For a sysctl or a file it is what was there. */
+  /** For a sysctl it is what was there. */
   readonly undo?: Action;
   /** Whether it outlives the TUN device. */
   readonly remains: boolean;
@@ -199,11 +195,16 @@ function nftItem(state: HostState, markArrivals: boolean): HostItem {
 
 function resolverItem(tun: string, servers: readonly string[]): HostItem {
   const lines = [
-    `# By mpip for ${tun}; what stood here comes back when it ends.`,
+    `${OWN_START}${tun}; what stood here comes back when it ends.`,
     ...servers.map((server) => `nameserver ${server}`),
   ];
   const text = lines.map((line) => `${line}\n`).join("");
-  return { id: "resolver", apply: { kind: "file", path: RESOLVER_FILE, text }, remains: true };
+  return {
+    id: "resolver",
+    apply: { kind: "file", path: RESOLVER_FILE, text },
+    undo: { kind: "restore", path: RESOLVER_FILE, text },
+    remains: true,
+  };
 }
 
 /** A routing table's number that stays the same from start to start: above those that people use. */

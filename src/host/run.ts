@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, realpath, rm, writeFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { HostError } from "./error.ts";
+import { originalOf, withKept } from "./kept-text.ts";
 import type { Action } from "./plan.ts";
+import { readSysctl, sysctlName } from "./sysctl.ts";
 
 /** An action that did not work. */
 export interface Failure {
@@ -27,39 +29,17 @@ export async function runActions(actions: readonly Action[]): Promise<Failure[]>
     } else if (first.kind === "sysctl") {
       failures.push(...(await writeSysctl(first)));
     } else {
-      failures.push(...(await replaceFile(first)));
+      failures.push(...(await setFile(first)));
     }
     start = end;
   }
   return failures;
 }
 
-/** Undefined where the kernel has no such setting. */
-export async function readSysctl(key: string): Promise<string | undefined> {
-  return (await readText(`/proc/sys/${key}`))?.trim();
-}
-
-/** Whether the kernel drops what comes in by another device than an answer would leave by (RFC 3704, strict). */
-export async function isStrict(device: string): Promise<boolean> {
-  const values = await Promise.all(
-    ["all", device].map((name) => readSysctl(`net/ipv4/conf/${name}/rp_filter`)),
-  );
-  return Math.max(...values.map(Number)) === 1;
-}
-
-/** Undefined where there is no such file. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
 type IpAction = Action & { kind: "ip" };
 type NftAction = Action & { kind: "nft" };
 type SysctlAction = Action & { kind: "sysctl" };
-type FileAction = Action & { kind: "file" };
+type FileAction = Action & { kind: "file" | "restore" };
 
 function isOfFamily(action: Action, family: 4 | 6): boolean {
   return action.kind === "ip" && action.family === family;
@@ -98,30 +78,61 @@ async function runNft(action: NftAction): Promise<Failure[]> {
 async function writeSysctl(action: SysctlAction): Promise<Failure[]> {
   try {
     // In a container they may be for reading only, and right.
-    if ((await readSysctl(action.key)) === action.value) return [];
+    if (readSysctl(action.key) === action.value) return [];
     await writeFile(`/proc/sys/${action.key}`, action.value);
     return [];
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     // A device that has gone has taken its settings with it.
     if (code === "ENOENT" && OF_DEVICE.test(action.key)) return [];
-    return [{ action, reason: `sysctl ${action.key.replaceAll("/", ".")}: ${message}` }];
+    return [{ action, reason: `${sysctlName(action.key)}: ${message}` }];
   }
 }
 
 const OF_DEVICE = /\/conf\/(?!all\/|default\/)/;
 
-/** In place: the file may be mounted by itself, or be a link. */
-async function replaceFile(action: FileAction): Promise<Failure[]> {
-  const { path, text, instead } = action;
+async function setFile(action: FileAction): Promise<Failure[]> {
+  const { kind, path, text } = action;
   try {
-    if (instead !== undefined && (await readText(path)) !== instead) return [];
-    if (text === undefined) await rm(path, { force: true });
-    else await writeFile(path, text);
+    const before = await readText(path);
+    const original = originalOf(before);
+    const ours = withKept(text, original);
+    if (kind === "file") await replaceText(path, ours, before);
+    // If it says anything else, somebody has changed it.
+    else if (before === ours) await replaceText(path, original, before);
     return [];
   } catch (error) {
     return [{ action, reason: `${path}: ${(error as Error).message}` }];
   }
+}
+
+/** On a full disk, what stood there does so again. */
+async function replaceText(path: string, text: string | undefined, before: string | undefined) {
+  try {
+    await writeText(path, text);
+  } catch (error) {
+    await writeText(path, before).catch(() => {});
+    throw error;
+  }
+}
+
+/** Whatever is in it comes through unchanged. */
+const ANY_BYTES = "latin1";
+
+/** Undefined where there is no such file. */
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, ANY_BYTES);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** In place: the file may be mounted by itself, or be a link, which stays. */
+async function writeText(path: string, text: string | undefined): Promise<void> {
+  if (text === undefined) await rm(await realpath(path));
+  else await writeFile(path, text, ANY_BYTES);
 }
 
 export interface Result {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PathView } from "../../src/control/views.ts";
@@ -115,23 +115,52 @@ describe("a gateway with two lines behind NATs, and an exit node", () => {
     expect(await hostSetup(exit.host)).toBe(before[1]);
   });
 
+  const resolvingConfig = () => `${gatewayConfig(exit.host)}dns: [10.77.0.2, "fd77::2"]\n`;
+
   it("set the name servers that are asked for, and give back what was there", async () => {
     const resolver = join(gateway.directory, "resolv.conf");
-    writeFileSync(resolver, "nameserver 192.0.2.53\n");
-    gateway.write(`${gatewayConfig(exit.host)}dns: [10.77.0.2, "fd77::2"]\n`);
+    const original = "nameserver 192.0.2.53\n";
+    writeFileSync(resolver, original);
+    gateway.write(resolvingConfig());
     // The daemon has a view of the files of its own, in which that one is another.
     const start = async () => {
       const command = ["-c", 'mount --bind "$0" /etc/resolv.conf && exec node "$@"', resolver];
       gateway.process = gateway.host.spawn("sh", [...command, ...gateway.upCommand]);
       await gateway.process.output(/ is up: /);
-      expect(readFileSync(resolver, "utf8")).toMatch(/^#.*\nnameserver 10\.77\.0\.2\nnameserver fd77::2\n$/);
+      expect(readFileSync(resolver, "utf8")).toMatch(
+        /^# By mpip .*\nnameserver 10\.77\.0\.2\nnameserver fd77::2\n# What .*\n#\| nameserver 192\.0\.2\.53\n#\| \n$/,
+      );
     };
     await start();
     await gateway.process!.stop("SIGTERM", 5000);
-    expect(readFileSync(resolver, "utf8")).toBe("nameserver 192.0.2.53\n");
+    expect(readFileSync(resolver, "utf8")).toBe(original);
+    // As after a power cut: it is not undone, and nothing but the file itself knows what it said.
+    await start();
+    await gateway.process!.stop("SIGKILL");
+    await gateway.run("down");
+    await start();
+    await gateway.process!.stop("SIGTERM", 5000);
+    expect(readFileSync(resolver, "utf8")).toBe(original);
     await start();
     writeFileSync(resolver, "# somebody else's\n");
     await gateway.process!.stop("SIGTERM", 5000);
     expect(readFileSync(resolver, "utf8")).toBe("# somebody else's\n");
+  });
+
+  it("leave the name servers as they were where there is no room for others", async () => {
+    gateway.write(resolvingConfig());
+    const disk = join(gateway.directory, "disk");
+    mkdirSync(disk);
+    // One page of memory, nearly full.
+    const prepare = [
+      'mount -t tmpfs -o size=4k full "$0"',
+      `printf "%4000d" 0 > "$0/resolv.conf"`,
+      'mount --bind "$0/resolv.conf" /etc/resolv.conf',
+    ].join(" && ");
+    const command = `${prepare} && node "$@"; echo $?; cat "$0/resolv.conf"`;
+    const { stdout, stderr } = await gateway.host.exec("sh", ["-c", command, disk, ...gateway.upCommand]);
+    expect(stderr).toMatch(/mpip\.yaml:\d+: dns: \/etc\/resolv\.conf: ENOSPC/);
+    expect(stdout).toBe(`2\n${"0".padStart(4000)}`);
+    expect(await hostSetup(gateway.host)).toBe(before[0]);
   });
 });

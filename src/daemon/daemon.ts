@@ -229,6 +229,7 @@ export class Daemon {
     this.watch.note(pathViews(router, nowMs()), peers);
     if (this.file.pollChanged()) void this.reload();
     if (this.countQuotas()) this.node.followPolicies();
+    if (this.host.lacksSetting()) this.followNetwork();
     const isLost = (name: string) => !peers.some((peer) => peer.name === name && peer.state === "up");
     const mayHaveMoved = this.config.peers.some(
       (peer) =>

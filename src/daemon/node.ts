@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/parse.ts";
 import type { NodeId } from "../config/values.ts";
 import { type PeerSpec, Router, type RouterOptions } from "../core/router/router.ts";
+import type { HostLine } from "../host/state.ts";
 import { nowUs } from "../io/clock.ts";
 import { deviceLink } from "../io/device.ts";
 import { openArena } from "../io/native.ts";
@@ -116,7 +117,7 @@ export class Node {
   }
 
   /** The devices that packets of IPv4 come by. */
-  get lines(): { device: string; index: number }[] {
+  get lines(): HostLine[] {
     const byDevice = new Map(
       this.sockets.addresses
         .filter(({ family, internal }) => family === 4 && !internal)

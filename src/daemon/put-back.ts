@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 const TIMES_MAX = 5;
 const WITHIN_MS = 3_600_000;
 
-/** Decides whether what others have removed from the host is put back, and says so. */
+/** Decides whether what others have removed from the host, or set otherwise, is put back, and says so. */
 export class PutBack {
   private readonly tun: string;
   private readonly log: Logger;
@@ -20,13 +20,13 @@ export class PutBack {
     if (missing.length === 0) return false;
     this.times = this.times.filter((timeMs) => nowMs - timeMs < WITHIN_MS);
     const isDue = this.times.length < TIMES_MAX;
-    const what = `${this.tun}: somebody has removed ${missing.join(", ")}`;
+    const what = `${this.tun}: somebody has removed or changed ${missing.join(", ")}`;
     if (isDue) {
       this.times.push(nowMs);
       this.log.warn(`${what}; putting it back`);
     } else if (!this.hasStopped) {
       const why = `something was put back ${TIMES_MAX} times within an hour`;
-      this.log.error(`${what}; leaving it, since ${why}: stop what removes it, then send SIGHUP`);
+      this.log.error(`${what}; leaving it, since ${why}: stop what does that, then send SIGHUP`);
     }
     this.hasStopped = !isDue;
     return isDue;

@@ -3,10 +3,10 @@ import { type HostChanges, hostChanges } from "./diff.ts";
 import { HostError } from "./error.ts";
 import { isRunning, type Journal } from "./journal.ts";
 import { type Action, type HostItem, hostItems, keeperItem } from "./plan.ts";
-import { presentItems } from "./present.ts";
+import { isSet, presentItems } from "./present.ts";
 import { type Failure, runActions } from "./run.ts";
 import type { HostState } from "./state.ts";
-import { isStrict, readSysctl } from "./sysctl.ts";
+import { isStrict, readSysctl, sysctlName } from "./sysctl.ts";
 
 /** What did not work. */
 export interface HostFailures {
@@ -47,27 +47,33 @@ export class Host {
   /** What of ours is gone without our doing, as people read it; while nothing is being changed. */
   missing(): string[] {
     const present = new Set(presentItems(this.tun, this.items));
-    return this.items.filter((item) => !present.has(item)).map(({ id }) => id.replace(/^(\w+) [46]/, "$1"));
+    return this.items.filter((item) => !present.has(item)).map(nameOf);
+  }
+
+  /** Whether a setting is among that; quick, since the kernel does not tell of settings. */
+  lacksSetting(): boolean {
+    return !this.items.every(isSet);
   }
 
   private async removeOthers(wanted: readonly HostItem[]): Promise<Failure[]> {
-    const present = presentItems(this.tun, this.items);
-    const { undo } = hostChanges(present, wanted);
+    const { undo } = hostChanges(presentItems(this.tun, this.items), wanted);
     const failures = await runActions(undo.flatMap((item) => item.undo ?? []));
-    this.items = present.filter((item) => !undo.includes(item));
+    const wantedIds = new Set(wanted.map(({ id }) => id));
+    // Also those that are missing: a setting that is put back still knows what there was at first.
+    this.items = this.items.filter(({ id }) => wantedIds.has(id));
     return failures;
   }
 
   private async add(wanted: readonly HostItem[]): Promise<Failure[]> {
     const present = presentItems(this.tun, this.items);
     const { apply } = hostChanges(present, wanted);
-    const needed = apply.filter(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict));
-    const completed = needed.map(withOldValue);
-    const items = new Map([...present, ...completed].map((item) => [item.id, item]));
+    const before = new Map(this.items.map((item) => [item.id, item]));
+    const completed = apply.map((item) => withOldValue(item, before.get(item.id)));
+    const items = new Map([...before.values(), ...completed].map((item) => [item.id, item]));
     const wantedIds = new Set(wanted.map(({ id }) => id));
     // In the order in which they depend on each other, whenever each was added.
     const all = [
-      ...present.filter(({ id }) => !wantedIds.has(id)),
+      ...this.items.filter(({ id }) => !wantedIds.has(id)),
       ...wanted.flatMap(({ id }) => items.get(id) ?? []),
     ];
     try {
@@ -78,11 +84,12 @@ export class Host {
       return completed.map(({ apply: action }) => ({ action, reason: error.message }));
     }
     this.items = all;
-    const failures = await runActions(completed.map((item) => item.apply));
+    const needed = completed.filter(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict.device));
+    const failures = await runActions(needed.map((item) => item.apply));
     if (failures.length > 0) {
       // What is not ours, because somebody else had it before, is not undone.
       const failed = new Set(failures.map(({ action }) => action));
-      this.items = this.items.filter((item) => !failed.has(item.apply));
+      this.items = all.filter((item) => !failed.has(item.apply));
       this.journal.write(remainingUndo(this.items));
     }
     return failures;
@@ -125,12 +132,18 @@ function wantsKeeper({ undo }: HostChanges): boolean {
   return undo.some(({ apply }) => apply.kind === "ip" && apply.family === 4 && apply.args[0] === "address");
 }
 
-/** With what a setting says now as what undoing it gives back. */
-function withOldValue(item: HostItem): HostItem {
+/** With what a setting says now, or said when it became ours, as what undoing it gives back. */
+function withOldValue(item: HostItem, ours: HostItem | undefined): HostItem {
   const { apply } = item;
   if (apply.kind !== "sysctl") return item;
+  if (ours?.undo !== undefined) return { ...item, undo: ours.undo };
   const value = readSysctl(apply.key);
-  return value === undefined || value === apply.value ? item : { ...item, undo: { ...apply, value } };
+  return value === undefined || isSet(item) ? item : { ...item, undo: { ...apply, value } };
+}
+
+/** For people. */
+function nameOf({ id, apply }: HostItem): string {
+  return apply.kind === "sysctl" ? sysctlName(apply.key) : id.replace(/^(\w+) [46]/, "$1");
 }
 
 function remainingUndo(items: readonly HostItem[]): Action[] {

@@ -4,7 +4,7 @@ import type { RoutingRule } from "../io/network-tables.ts";
 import { OWN_START } from "./kept-text.ts";
 import { nftRemoval, nftTable } from "./nft.ts";
 import { realRemoval, realTables } from "./nft-real.ts";
-import { CAPTURE_MARK, type HostState, type RealHostState, SOCKET_MARK } from "./state.ts";
+import { CAPTURE_MARK, type HostLine, type HostState, type RealHostState, SOCKET_MARK } from "./state.ts";
 
 /** One thing that can be done to the host. */
 export type Action =
@@ -25,8 +25,8 @@ export interface HostItem {
   readonly undo?: Action;
   /** Whether it outlives the TUN device. */
   readonly remains: boolean;
-  /** The device on which it is for nothing unless the kernel is strict about where packets come in. */
-  readonly ifStrict?: string;
+  /** The line on which it is for nothing unless the kernel is strict about where packets come in. */
+  readonly ifStrict?: HostLine;
 }
 
 /** Before the rules of hosts with a table for each of their addresses: what has the mark is ours. */
@@ -174,9 +174,9 @@ function noRedirects(tun: string): HostItem[] {
  * Loose (RFC 3704) is what it is for on a host with several; the stricter of the two settings counts, and 2 is looser
  * than 1 and yet greater.
  */
-function looseItem({ device, index }: HostState["lines"][number]): HostItem {
-  const item = sysctlItem(`net/ipv4/conf/${device}/rp_filter`, "2");
-  return { ...item, id: `${item.id} ${index}`, ifStrict: device };
+function looseItem(line: HostLine): HostItem {
+  const item = sysctlItem(`net/ipv4/conf/${line.device}/rp_filter`, "2");
+  return { ...item, id: `${item.id} ${line.index}`, ifStrict: line };
 }
 
 function sysctlItem(key: string, value: string): HostItem {

@@ -17,10 +17,16 @@ export interface HostState {
   readonly dns: readonly string[];
   /** Where the daemon's own packets come in. */
   readonly port: number;
-  /** Devices over which the daemon's own packets come, with the numbers that the kernel gives them. */
-  readonly lines: readonly { readonly device: string; readonly index: number }[];
+  /** Over which the daemon's own packets come. */
+  readonly lines: readonly HostLine[];
   /** Undefined where traffic to real addresses is left alone. */
   readonly real: RealHostState | undefined;
+}
+
+/** A device, with the number that the kernel gives it. */
+export interface HostLine {
+  readonly device: string;
+  readonly index: number;
 }
 
 /** What of the host's own traffic is handed over without being addressed to the tunnel. */

@@ -144,3 +144,77 @@ describe("a daemon that sends everything to an exit node", () => {
     return lines[0]!;
   }
 });
+
+// one --l0-- two
+describe("two daemons on one host", () => {
+  let lab: Lab;
+  let first: LabDaemon;
+  let second: LabDaemon;
+
+  const config = (number: number, more: string) => `
+node: "02:00:00:00:00:0${number}"
+port: 700${number}
+interfaces: l0
+forward: true
+${more}`;
+
+  beforeAll(async () => {
+    lab = await Lab.up({
+      hosts: { one: {}, two: {} },
+      links: { l0: { between: ["one", "two"], subnet6: "none" } },
+    });
+    const host = lab.host("one");
+    first = new LabDaemon(host, config(1, 'tun: { address: [10.77.0.1/24, "fd77::1/64"] }'));
+    // A word of nft.
+    const tun = 'tun: { name: vlan, address: [10.78.0.1/24, "fd78::1/64"] }';
+    second = new LabDaemon(host, config(2, `${tun}\nexit: true\nrealAddresses: true\n`));
+  });
+
+  afterAll(async () => {
+    first?.[Symbol.dispose]();
+    second?.[Symbol.dispose]();
+    await lab?.down();
+  });
+
+  it("keep what both need until the last one ends, and then what there was at first is back", async () => {
+    const host = lab.host("one");
+    const keys = [
+      "net.ipv4.ip_forward",
+      "net.ipv6.conf.all.forwarding",
+      "net.ipv4.conf.all.send_redirects",
+      "net.ipv4.conf.l0.rp_filter",
+    ];
+    const settings = async () => (await Promise.all(keys.map((key) => host.sysctl(key)))).join();
+    const areSet = async () => (await settings()) === "1,1,0,2";
+    await host.sysctl("net.ipv4.conf.all.rp_filter", 1);
+    const before = await hostSetup(host);
+    expect(await settings()).toBe("0,0,1,0");
+    await first.up();
+    await host.sysctl("net.ipv4.conf.l0.rp_filter", 1);
+    await waitFor(areSet, { what: "what somebody has set otherwise" });
+    expect(first.messages).toContain(
+      "mpip0: somebody has removed or changed sysctl net.ipv4.conf.l0.rp_filter; putting it back",
+    );
+    await second.up();
+    const { stdout } = await host.exec("nft", ["list", "tables"]);
+    expect(stdout.trim().split("\n").sort()).toEqual(
+      ["inet mpip-vlan", "inet mpip0", "ip mpip-vlan"].map((name) => `table ${name}`),
+    );
+    for (const [ends, stays] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      await ends.run("down");
+      await ends.process!.exited;
+      await waitFor(areSet, { what: "the settings of the one that stays" });
+      if (stays === second) await first.up();
+    }
+    expect(second.messages.join("\n")).toMatch(
+      /^vlan: somebody has removed or changed .*sysctl net\.ipv4\.ip_forward.*; putting it back$/m,
+    );
+    await first.run("down");
+    await first.process!.exited;
+    expect(await settings()).toBe("0,0,1,0");
+    expect(await hostSetup(host)).toBe(before);
+  });
+});

@@ -34,7 +34,7 @@ describe("what the host is to have", () => {
   it("is a loose rp_filter on lines where it is strict, for as long as the line is there", () => {
     const lines = [{ device: "eth0.7", index: 3 }];
     const item = hostItems(state({ lines })).at(-1);
-    expect(item).toMatchObject({ ifStrict: "eth0.7", remains: true });
+    expect(item).toMatchObject({ ifStrict: { device: "eth0.7", index: 3 }, remains: true });
     expect(text(item!.apply)).toBe("sysctl net/ipv4/conf/eth0.7/rp_filter 2");
     const again = hostItems(state({ lines: [{ device: "eth0.7", index: 4 }] }));
     expect(hostChanges(hostItems(state({ lines })), again)).toMatchObject({ undo: [{}], apply: [{}] });

@@ -87,9 +87,10 @@ export class Host {
     const needed = completed.filter(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict.device));
     const failures = await runActions(needed.map((item) => item.apply));
     if (failures.length > 0) {
-      // What is not ours, because somebody else had it before, is not undone.
+      // What has not been replaced is still there. What is not ours, because somebody else had it before, is not undone.
       const failed = new Set(failures.map(({ action }) => action));
-      this.items = all.filter((item) => !failed.has(item.apply));
+      const still = new Map(present.map((item) => [item.id, item]));
+      this.items = all.flatMap((item) => (failed.has(item.apply) ? (still.get(item.id) ?? []) : [item]));
       this.journal.write(remainingUndo(this.items));
     }
     return failures;

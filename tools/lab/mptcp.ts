@@ -29,7 +29,8 @@ export async function enableMptcp(
   const add = (host: Host, { address, device }: MptcpAddress, ...flags: string[]) =>
     host.exec("ip", ["mptcp", "endpoint", "add", address, "dev", device, ...flags]);
   for (const address of serverAddresses.slice(1)) await add(server, address, "signal");
-  for (const address of clientAddresses.slice(1)) await add(client, address, "subflow", "fullmesh");
+  // Also the first one: by itself it would not join the server's other addresses.
+  for (const address of clientAddresses) await add(client, address, "subflow", "fullmesh");
 }
 
 export async function disableMptcp(...hosts: readonly Host[]): Promise<void> {

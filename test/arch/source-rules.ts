@@ -7,7 +7,7 @@ import { dirname, join, normalize } from "node:path";
 export const CORE_ORDER = ["base", "batch", "wire", "tables", "dispatch", "reorder", "deliver", "router"];
 
 /** What a program or another package starts at. */
-export const ENTRY_POINTS = ["src/daemon/main.ts", "src/cli/main.ts"];
+export const ENTRY_POINTS = ["src/cli/main.ts"];
 
 /** Words by which a file of the core would reach beyond what it was handed. */
 const IMPURE = [

@@ -118,6 +118,7 @@ class DaemonFuzz {
       }
       if (!sender.stdin!.write(Buffer.concat(batch))) await once(sender.stdin!, "drain");
       sent += BATCH;
+      if (!this.target.running) break;
       const lostNow = overflowed(this.target) - overflowedBefore;
       pauseMs = lostNow > lost ? Math.min(20, 2 * pauseMs + 1) : pauseMs * 0.95;
       lost = lostNow;
@@ -127,7 +128,7 @@ class DaemonFuzz {
     }
     sender.stdin!.end();
     await once(sender, "exit");
-    this.sample();
+    if (this.target.running) this.sample();
   }
 
   /** After the attack. */

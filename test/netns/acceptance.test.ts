@@ -19,6 +19,8 @@ import { FAR, LINKS, Tunnel } from "./tunnel.ts";
 const asked = Number(process.env.MPIP_ACCEPTANCE_S ?? 0);
 const isLong = asked >= 20;
 const durationS = asked || 4;
+/** BBR is reported, and uses more than one line. */
+const BBR_LEAST = 0.7;
 const CONGESTIONS = asked > 0 ? ["cubic", "bbr"] : ["cubic"];
 
 /** What is asked for in a long run, or in an ordinary one. */
@@ -119,8 +121,9 @@ describe("over 40 + 20 Mbit/s", () => {
     async (options) => {
       const measured = await transfer(tunnel, options);
       report.push(alone.line(`40 + 20, ${options.congestion}, ${named(options)}`, measured));
-      if (options.congestion === "bbr") return;
-      expect(alone.ratio(measured.result)).toBeGreaterThan(need(0.95, 0.75));
+      expect(alone.ratio(measured.result)).toBeGreaterThan(
+        options.congestion === "bbr" ? BBR_LEAST : need(0.95, 0.75),
+      );
     },
     timeoutMs,
   );
@@ -227,7 +230,7 @@ describe("over 100 + 100 Mbit/s with different delays", () => {
       for (const flows of FLOWS) {
         const measured = await transfer(tunnel, { ...flows, congestion: "bbr" });
         report.push(alone.line(`100 + 100, bbr, ${named(flows)}`, measured));
-        expect(alone.ratio(measured.result)).toBeGreaterThan(0);
+        expect(alone.ratio(measured.result)).toBeGreaterThan(BBR_LEAST);
       }
     },
     4 * timeoutMs,

@@ -9,9 +9,7 @@ import { Results, tables } from "./report.ts";
 
 const options = yargs(hideBin(process.argv))
   .scriptName("bench")
-  .usage(
-    "$0: mpip's pipe beside the bare link, kernel MPTCP and what else is installed, on two unshaped links",
-  )
+  .usage("$0: mpip, its pipe, the bare link, kernel MPTCP and what else is installed, on two unshaped links")
   .options({
     repeats: {
       type: "number",
@@ -46,26 +44,35 @@ const installed = (contender: Contender) => {
   return missing.length === 0;
 };
 
+for (const option of ["repeats", "seconds"] as const) {
+  if (options[option] > 0) continue;
+  console.error(`bench: --${option} is not a number above 0`);
+  process.exit(2);
+}
+
 const contenders = chosen(CONTENDERS, options.only, "contender").filter(installed);
+if (contenders.length === 0) process.exit(2);
 const measures = chosen(MEASURES, options.measures, "measure");
 const results = new Results();
 
 const lab = await Lab.up({
   hosts: { a: null, b: null },
-  links: { l0: { between: ["a", "b"] }, l1: { between: ["a", "b"] } },
+  // One path for each link.
+  links: { l0: { between: ["a", "b"], subnet6: "none" }, l1: { between: ["a", "b"], subnet6: "none" } },
 });
 try {
   for (let repeat = 1; repeat <= options.repeats; repeat++) {
     for (const contender of contenders) {
       process.stderr.write(`\r\x1b[Krun ${repeat} of ${options.repeats}: ${contender.name}`);
-      const way = await contender.start(lab);
-      try {
-        for (const measure of measures) {
+      for (const measure of measures) {
+        // Anew for each: only the first one would begin with daemons whose code is not compiled yet.
+        const way = await contender.start(lab);
+        try {
           if (way.tcpOnly && !measure.tcpOnly) continue;
           results.add(contender.name, measure.name, await measure.run(lab, way, options.seconds));
+        } finally {
+          await way.stop();
         }
-      } finally {
-        await way.stop();
       }
     }
   }

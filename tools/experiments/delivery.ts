@@ -26,8 +26,9 @@ export class Delivery {
     this.#bytes.push(bytes);
   }
 
-  /** The longest time without a new byte that touches a span of time, and when it began. */
+  /** The longest time without a new byte that touches a span of time, and when it began: all of it after the program's end. */
   longestGap(fromS: number, toS: number): { seconds: number; atS: number } {
+    if ((this.#atS.at(-1) ?? 0) < fromS) return { seconds: toS - fromS, atS: fromS };
     let longest = { seconds: 0, atS: fromS };
     let last: number | undefined;
     for (const [i, atS] of this.#atS.entries()) {

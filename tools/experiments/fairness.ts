@@ -7,7 +7,7 @@ import { type Profile, QUEUE_KB, withQueue } from "./profiles.ts";
 import type { BoxesChart, Section, Table } from "./report/chart.ts";
 import { distinct, pick, shown } from "./select.ts";
 import { GOODPUT, type Measured, transfer } from "./transfer.ts";
-import { cases, overrunWarning, perCongestion } from "./transfer-report.ts";
+import { cases, perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
 import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
 
@@ -147,7 +147,7 @@ function fairnessSection(runs: readonly Run[]): Omit<Section, "title"> {
   const ifAny = <T>(some: readonly Run[], ...shows: ((runs: readonly Run[]) => T)[]) =>
     some.length === 0 ? [] : shows.map((show) => show(some));
   return {
-    text: overrunWarning(runs),
+    text: [],
     tables: [
       ...ifAny(
         beside,

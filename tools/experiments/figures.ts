@@ -4,14 +4,7 @@ import { type Profile, withQueue } from "./profiles.ts";
 import type { BoxesChart, Chart } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
 import { GOODPUT, RETRANSMITS } from "./transfer.ts";
-import {
-  cases,
-  goodputTable,
-  overrunWarning,
-  pathLines,
-  perCongestion,
-  typicalRun,
-} from "./transfer-report.ts";
+import { cases, goodputTable, pathLines, perCongestion, typicalRun } from "./transfer-report.ts";
 import { measureTransfers, standardWays } from "./transfers.ts";
 import { isSingle, merged, mpipWay, mptcpOverMpipWay, mptcpWay, singleWay } from "./ways.ts";
 
@@ -128,7 +121,7 @@ export const figure9: Experiment = {
 
 function transferSections(runs: readonly Run[], chartsOf: (own: readonly Run[]) => Chart[]) {
   return perCongestion(runs, (own) => ({
-    text: overrunWarning(own),
+    text: [],
     tables: [goodputTable(own), figureTable(own, RETRANSMITS)],
     charts: chartsOf(own),
   }));

@@ -7,9 +7,9 @@ export const FROZEN = "ms frozen";
 
 const FRAME_MS = 1000 / 30;
 
-/** Times between frames that were shown, within a span of time. What is missing at its end counts, too. */
+/** Times between frames that were shown, within a span of time. What is missing at its ends counts, too. */
 export function frameGaps(shownS: readonly number[], fromS: number, toS: number): Series {
-  const times = [...shownS.filter((atS) => atS > fromS && atS < toS), toS];
+  const times = [fromS, ...shownS.filter((atS) => atS > fromS && atS < toS), toS];
   return { atS: times.slice(1), values: times.slice(1).map((atS, i) => (atS - times[i]!) * 1000) };
 }
 

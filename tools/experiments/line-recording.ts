@@ -16,17 +16,24 @@ export interface LineRecord {
 
 const EVERY_MS = 100;
 
-/** Samples the counters of lines while something is done, which is told when its time began. */
+/**
+ * Samples the counters of lines while something is done, which is told when its time began. `overruns` are the frames that
+ * were lost, in either direction, because the machine was too slow.
+ */
 export async function recordLines<T>(
   links: readonly Link[],
   direction: Direction,
   work: (startMs: number) => Promise<T>,
-): Promise<{ result: T; lines: LineRecord[] }> {
+): Promise<{ result: T; lines: LineRecord[]; overruns: number }> {
   const startMs = performance.now();
   const samples: Sample[] = [];
   const sample = async () => {
     const stats = await Promise.all(links.map((link): Promise<LinkStats> => link.stats()));
-    samples.push({ atS: (performance.now() - startMs) / 1000, stats: stats.map((both) => both[direction]) });
+    samples.push({
+      atS: (performance.now() - startMs) / 1000,
+      stats: stats.map((both) => both[direction]),
+      overruns: stats.reduce((sum, { ab, ba }) => sum + overrunsOf(ab) + overrunsOf(ba), 0),
+    });
   };
   await sample();
   let sampling: Promise<void> | undefined;
@@ -39,7 +46,11 @@ export async function recordLines<T>(
     const result = await work(startMs);
     await sampling;
     await sample();
-    return { result, lines: links.map((link, i) => lineRecord(link.name, samples, i)) };
+    return {
+      result,
+      lines: links.map((link, i) => lineRecord(link.name, samples, i)),
+      overruns: samples.at(-1)!.overruns - samples[0]!.overruns,
+    };
   } finally {
     clearInterval(timer);
   }
@@ -48,6 +59,11 @@ export async function recordLines<T>(
 interface Sample {
   atS: number;
   stats: readonly DirectionStats[];
+  overruns: number;
+}
+
+function overrunsOf({ dropped }: DirectionStats): number {
+  return dropped.overrun ?? 0;
 }
 
 function lineRecord(link: string, samples: readonly Sample[], i: number): LineRecord {

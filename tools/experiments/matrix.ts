@@ -2,14 +2,7 @@ import type { Experiment, Run } from "./experiment.ts";
 import { PROFILES } from "./profiles.ts";
 import type { LinesChart } from "./report/chart.ts";
 import { pick } from "./select.ts";
-import {
-  cases,
-  efficiencyBars,
-  goodputTable,
-  overrunWarning,
-  perCongestion,
-  typicalRun,
-} from "./transfer-report.ts";
+import { cases, efficiencyBars, goodputTable, perCongestion, typicalRun } from "./transfer-report.ts";
 import { measureTransfers } from "./transfers.ts";
 import { isSingle } from "./ways.ts";
 
@@ -21,7 +14,7 @@ export const matrix: Experiment = {
   measure: (options, record) => measureTransfers(matrix.name, PROFILES, options, record),
   report: (runs) =>
     perCongestion(runs, (own, congestion) => ({
-      text: overrunWarning(own),
+      text: [],
       tables: [goodputTable(own)],
       charts: [
         efficiencyBars(own, `What is made of the lines, ${congestion}`),

@@ -8,7 +8,7 @@ import { type Network, upNetwork } from "./network.ts";
 import { type Line, withQueue } from "./profiles.ts";
 import type { Section } from "./report/chart.ts";
 import { distinct, pick } from "./select.ts";
-import { lineSeries, type Measured } from "./transfer.ts";
+import { lineSeries, type Measured, OVERRUNS } from "./transfer.ts";
 import { cases, pathLines, perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
 import { daemonReports, mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
@@ -128,7 +128,7 @@ async function outageOver(
   let delivery: Delivery | undefined;
   try {
     const events: { atS: number; what: string }[] = [];
-    const { lines } = await recordLines(network.links, "ab", async (startMs) => {
+    const { lines, overruns } = await recordLines(network.links, "ab", async (startMs) => {
       const transfer = iperf3(network.client, network.server, {
         to: running.server,
         from: running.client,
@@ -155,7 +155,10 @@ async function outageOver(
     const mpip = await daemonReports(running);
     return {
       congestion,
-      figures: outageFigures(delivery!, events[0]!.atS, events[1]!.atS, outage.endS),
+      figures: {
+        ...outageFigures(delivery!, events[0]!.atS, events[1]!.atS, outage.endS),
+        [OVERRUNS]: overruns,
+      },
       series: {
         received: delivery!.series(0.1),
         ...Object.assign({}, ...lines.map(lineSeries)),

@@ -99,6 +99,10 @@ function runOptions(experiment: Experiment, args: RunArguments): RunOptions {
     if (given !== undefined && (!Array.isArray(given) || given.length > 0))
       throw new Error(`${experiment.name} has no use for --${option}; leave it out`);
   }
+  for (const option of ["seconds", "repeats", "flows"] as const) {
+    const given = args[option];
+    if (given !== undefined && !(given > 0)) throw new Error(`--${option} is not a number above 0`);
+  }
   const common = [
     ...args["config-patch"].map((file) => parse(readFileSync(file, "utf8")) as Patch),
     ...args.set.map(setting),

@@ -1,7 +1,7 @@
 import { contentUrl, curl, startContentServer } from "../lab/index.ts";
 import { recordLines } from "./line-recording.ts";
 import type { Network } from "./network.ts";
-import { lineFigures, type Measured } from "./transfer.ts";
+import { lineFigures, type Measured, OVERRUNS } from "./transfer.ts";
 import type { RunningWay } from "./ways.ts";
 
 /** Names of figures. */
@@ -27,7 +27,7 @@ export async function timedTransfer(
   const tcp = { mptcp: way.mptcp, congestion };
   const server = await startContentServer(network.server, undefined, tcp);
   try {
-    const { result, lines } = await recordLines(network.links, upload ? "ab" : "ba", () =>
+    const { result, lines, overruns } = await recordLines(network.links, upload ? "ab" : "ba", () =>
       curl(network.client, contentUrl(way.server, upload ? 0 : bytes), {
         tcp,
         args: ["--interface", way.client],
@@ -43,6 +43,7 @@ export async function timedTransfer(
         [SECONDS]: result.seconds,
         ...Object.fromEntries(shares),
         ...Object.assign({}, ...lines.map(lineFigures)),
+        [OVERRUNS]: overruns,
       },
     };
   } finally {

@@ -68,7 +68,7 @@ export function typicalRun(runs: readonly Run[]): Run | undefined {
 }
 
 /** Nothing, or which runs must not be believed. */
-export function overrunWarning(runs: readonly Run[]): string[] {
+function overrunWarning(runs: readonly Run[]): string[] {
   const names = runs
     .filter(({ figures }) => (figures[OVERRUNS] ?? 0) > 0)
     .map(({ condition, congestion, way, repeat }) => `${condition} ${congestion} ${way} ${repeat}`);
@@ -93,10 +93,11 @@ export function perCongestion(
   runs: readonly Run[],
   section: (own: Run[], congestion: string) => Omit<Section, "title">,
 ): Section[] {
-  return congestionsOf(runs).map((congestion) => ({
-    title: congestion.toUpperCase(),
-    ...section(pick(runs, { congestion }), congestion),
-  }));
+  return congestionsOf(runs).map((congestion) => {
+    const own = pick(runs, { congestion });
+    const { text, ...rest } = section(own, congestion);
+    return { title: congestion.toUpperCase(), text: [...overrunWarning(own), ...text], ...rest };
+  });
 }
 
 function singles(runs: readonly Run[]): number[] {

@@ -37,7 +37,7 @@ export async function transfer(
   way: RunningWay,
   { congestion, seconds, reverse, flows }: TransferOptions,
 ): Promise<Measured> {
-  const { result, lines } = await recordLines(network.links, reverse ? "ba" : "ab", () =>
+  const { result, lines, overruns } = await recordLines(network.links, reverse ? "ba" : "ab", () =>
     iperf3(network.client, network.server, {
       to: way.server,
       from: way.client,
@@ -61,7 +61,7 @@ export async function transfer(
       [GOODPUT]: result.receivedBitsPerS / 1e6,
       [RETRANSMITS]: result.retransmits ?? 0,
       ...Object.assign({}, ...lines.map(lineFigures)),
-      [OVERRUNS]: lines.reduce((sum, { dropped }) => sum + (dropped.overrun ?? 0), 0),
+      [OVERRUNS]: overruns,
     },
     series: { received, ...Object.assign({}, ...lines.map(lineSeries)) },
     ...(mpip === undefined ? {} : { mpip }),

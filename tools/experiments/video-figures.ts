@@ -194,6 +194,7 @@ async function coordination(
             quality: slice(seen.quality, fromS, toS),
             stalledS: slice(seen.stalledS, fromS, toS),
           }),
+          [STALLED]: lastUntil(seen.stalledS, toS) - lastUntil(seen.stalledS, fromS),
           [DOWNLOADED]: loadedHere.length === 0 ? 0 : mean(loadedHere),
         },
         // The whole of it is told once.
@@ -246,6 +247,10 @@ function playFigures({ received, buffer, stalledS }: PlayerReport): Record<strin
     [RECEIVED]: mean(received.values),
     [BUFFER]: mean(buffer.values),
   };
+}
+
+function lastUntil({ atS, values }: Series, untilS: number): number {
+  return values.findLast((_, i) => atS[i]! <= untilS) ?? 0;
 }
 
 function slice({ atS, values }: Series, fromS: number, toS: number): Series {

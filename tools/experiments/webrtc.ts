@@ -175,7 +175,7 @@ function callRun({ samples, shownS }: Watched, seconds: number): Pick<Run, "figu
     figures: {
       ...freezeFigures(gaps.values),
       [VIDEO]: mbit(first, last),
-      [FRAMES]: gaps.values.length / (seconds - SETTLED_S),
+      [FRAMES]: (gaps.values.length - 1) / (seconds - SETTLED_S),
       [AUDIO_LOST]: lost / (lost + came),
       [AUDIO_DELAY]: median(settled.flatMap(({ audio }) => audio!.delayMs ?? [])),
     },

@@ -20,3 +20,12 @@ it.each([
   const run = runCommand.handler({ name, ...nothing, ...given } as never);
   await expect(run).rejects.toThrow(`${name} has no use for ${option}; leave it out`);
 });
+
+it.each([
+  ["repeats", 0],
+  ["seconds", -1],
+  ["flows", Number.NaN],
+] as const)("does nothing with --%s %d", async (option, value) => {
+  const run = runCommand.handler({ name: "matrix", only: [], [option]: value } as never);
+  await expect(run).rejects.toThrow(`--${option} is not a number above 0`);
+});

@@ -141,8 +141,9 @@ export class Daemon {
       const peers = await this.resolver.resolve(wanted.peers, wanted.port);
       if (this.stopping !== undefined) return;
       this.node.setConfigs(this.config, wanted);
-      const { refused } = this.report(await this.applyHost(wanted));
+      const failures = this.report(await this.applyHost(wanted));
       if (this.stopping !== undefined) return;
+      const refused = failures.refused.filter(({ isOfLine }) => !isOfLine);
       if (refused.length > 0) {
         this.node.setConfigs(this.config);
         await this.followHost();

@@ -8,10 +8,15 @@ import { type Failure, runActions } from "./run.ts";
 import type { HostState } from "./state.ts";
 import { isStrict, readSysctl, sysctlName } from "./sysctl.ts";
 
+/** What the host is to have, and has not. */
+export interface Refusal extends Failure {
+  /** What is for one line only, without which the others work. */
+  readonly isOfLine: boolean;
+}
+
 /** What did not work. */
 export interface HostFailures {
-  /** What the host is to have, and has not. */
-  readonly refused: readonly Failure[];
+  readonly refused: readonly Refusal[];
   /** What it is not to have any more, and still has. */
   readonly left: readonly Failure[];
 }
@@ -64,7 +69,7 @@ export class Host {
     return failures;
   }
 
-  private async add(wanted: readonly HostItem[]): Promise<Failure[]> {
+  private async add(wanted: readonly HostItem[]): Promise<Refusal[]> {
     const present = presentItems(this.tun, this.items);
     const { apply } = hostChanges(present, wanted);
     const before = new Map(this.items.map((item) => [item.id, item]));
@@ -81,7 +86,7 @@ export class Host {
     } catch (error) {
       // What could not be undone is not done.
       if (!(error instanceof IoError)) throw error;
-      return completed.map(({ apply: action }) => ({ action, reason: error.message }));
+      return completed.map(({ apply: action }) => ({ action, reason: error.message, isOfLine: false }));
     }
     this.items = all;
     const needed = completed.filter(({ ifStrict }) => ifStrict === undefined || isStrict(ifStrict.device));
@@ -93,7 +98,8 @@ export class Host {
       this.items = all.flatMap((item) => (failed.has(item.apply) ? (still.get(item.id) ?? []) : [item]));
       this.journal.write(remainingUndo(this.items));
     }
-    return failures;
+    const ofLines = new Set(all.filter(({ ifStrict }) => ifStrict !== undefined).map((item) => item.apply));
+    return failures.map((failure) => ({ ...failure, isOfLine: ofLines.has(failure.action) }));
   }
 
   /** After the TUN device was closed: undoes what has not gone with it. */

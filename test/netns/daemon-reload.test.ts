@@ -225,6 +225,32 @@ peers: [{ name: host1, node: "02:00:00:00:00:01", routes: [10.77.0.1, 10.77.0.7,
     expect(await hostSetup(one.host)).toBe(before);
   });
 
+  it("takes a change although a line cannot be set up, as in a container whose settings are for reading only", async () => {
+    one.process!.signal("SIGKILL");
+    await one.process!.exited;
+    await one.host.sysctl("net.ipv4.conf.l0.rp_filter", 1);
+    await one.host.sysctl("net.ipv4.conf.all.src_valid_mark", 1);
+    const readOnly = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
+    one.process = one.host.spawn("sh", [
+      "-c",
+      `${readOnly} && exec "$@"`,
+      "sh",
+      process.execPath,
+      ...one.upCommand,
+    ]);
+    await one.process.output(/ is up: /);
+    const isTold = (lines: string[]) =>
+      lines.some((line) => /sysctl net\.ipv4\.conf\.l0\.rp_filter: EROFS/.test(line));
+    expect(isTold(one.messages)).toBe(true);
+    await change({ routes: ["10.55.0.0/16"] }, /read and in use/);
+    expect(await routes(one.host)).toEqual([...whole, "10.55.0.0/16"].sort());
+    await one.run("down");
+    await one.process!.exited;
+    await one.host.sysctl("net.ipv4.conf.l0.rp_filter", 0);
+    await one.host.sysctl("net.ipv4.conf.all.src_valid_mark", 0);
+    expect(await hostSetup(one.host)).toBe(before);
+  });
+
   it("has IPv6 on lines that are too small for it, from the start and when it is added", async () => {
     await one.host.exec("ip", ["link", "set", "l0", "mtu", "1280"]);
     await waitFor(async () => (await one.ask<StatusView>("status")).tun.mtu === 1280, { what: "the MTU" });

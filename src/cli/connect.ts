@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { ControlClient } from "../control/client.ts";
 import { controlPath } from "../control/path.ts";
 import { INVALID_PARAMS, type Params, type RpcError } from "../control/protocol.ts";
-import { isRunning, Journal } from "../host/journal.ts";
+import { isRunning, Journal, type JournalEntry } from "../host/journal.ts";
 import { CliError, EXIT_FAILED, EXIT_USAGE } from "./error.ts";
 import type { DaemonArguments } from "./options.ts";
 
@@ -15,7 +15,7 @@ export async function connect({ tun, "run-dir": runDir }: DaemonArguments): Prom
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "EACCES") throw noAccess();
-    if (code === "ENOENT" || code === "ECONNREFUSED") throw notListening(tun, new Journal(runDir, name));
+    if (code === "ENOENT" || code === "ECONNREFUSED") throw notListening(tun, running(runDir, name));
     throw new CliError(`cannot talk to the daemon of ${name}: ${message}`);
   }
 }
@@ -41,7 +41,7 @@ export async function call<T>(client: ControlClient, method: string, params: Par
 }
 
 function onlyDaemon(runDir: string): string {
-  const names = daemons(runDir).filter((name) => isRunning(new Journal(runDir, name).read()));
+  const names = daemons(runDir).filter((name) => running(runDir, name) !== undefined);
   if (names.length === 0) throw notRunning(undefined);
   if (names.length > 1) {
     throw new CliError(`several daemons are running; choose one with --tun: ${names.join(", ")}`, EXIT_USAGE);
@@ -62,10 +62,15 @@ export function daemons(runDir: string): string[] {
   }
 }
 
-function notListening(tun: string | undefined, journal: Journal): CliError {
-  const entry = journal.read();
-  if (entry === undefined || !isRunning(entry)) return notRunning(tun);
-  return new CliError(`the daemon (process ${entry.pid}) is not ready yet; see its log`);
+/** The daemon of a TUN device; undefined where none is running. */
+export function running(runDir: string, tun: string): JournalEntry | undefined {
+  const entry = new Journal(runDir, tun).read();
+  return isRunning(entry) ? entry : undefined;
+}
+
+function notListening(tun: string | undefined, daemon: JournalEntry | undefined): CliError {
+  if (daemon === undefined) return notRunning(tun);
+  return new CliError(`the daemon (process ${daemon.pid}) is not ready yet; see its log`);
 }
 
 export function notRunning(tun: string | undefined): CliError {

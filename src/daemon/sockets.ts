@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { ROUTER_LIMITS } from "../core/router/context.ts";
 import type { Local } from "../core/router/router.ts";
+import { isSameAddress } from "../core/wire/address.ts";
 import { SOCKET_MARK } from "../host/state.ts";
 import { formatAddress } from "../io/address.ts";
 import { IoError } from "../io/error.ts";
@@ -99,5 +100,5 @@ function nameOf({ device, address }: HostAddress): string {
 function isSame(one: HostAddress, other: HostAddress): boolean {
   // A device that was removed and is there again has another index, and a socket on the first one hears nothing more.
   const isDevice = one.index === other.index && one.device === other.device;
-  return isDevice && one.address.every((word, i) => word === other.address[i]);
+  return isDevice && isSameAddress(one.address, 0, other.address, 0);
 }

@@ -60,7 +60,8 @@ export const PROFILES: readonly Profile[] = [
     { rateMbit: 20, delayMs: 10, queueMs: 1000 },
     { rateMbit: 20, delayMs: 20, queueMs: 1000 },
   ),
-  // Like those of the wireless measurement, but faster and with jitter: a Wi-Fi of short delay that loses, an LTE that only delays.
+  // Like those of the wireless measurement, but faster and with jitter: a Wi-Fi of short delay that loses, an LTE that
+  // only delays.
   profile(
     "wifi+lte",
     { rateMbit: 25, delayMs: 10, jitterMs: 5, lossPercent: 1.6 },

@@ -6,7 +6,7 @@ import { distinct, figure, medianFigure, pick, shown, shownRange } from "./selec
 import { SECONDS, timedTransfer } from "./timed-transfer.ts";
 import { perCongestion } from "./transfer-report.ts";
 import { turns } from "./turns.ts";
-import { daemonReports, mpipWay, mptcpWay, singleWay } from "./ways.ts";
+import { mpipWay, mptcpWay, singleWay } from "./ways.ts";
 
 /** The kernel's test of MPTCP: 16 MB over two paths within the time that their rates together allow. */
 const SIMULT_BYTES = 2 * 2048 * 4096;
@@ -63,7 +63,6 @@ async function measureSimult(options: RunOptions, record: (run: Run) => void): P
         try {
           const bytes = SIMULT_BYTES;
           const measured = await timedTransfer(network, running, { bytes, congestion, upload });
-          const mpip = await daemonReports(running);
           const figures = { ...measured.figures, [ALLOWED]: allowedSeconds(lines) };
           const common = {
             experiment: simultFlows.name,
@@ -71,7 +70,7 @@ async function measureSimult(options: RunOptions, record: (run: Run) => void): P
             way: way.name,
             repeat,
           };
-          record({ ...common, ...measured, figures, ...(mpip === undefined ? {} : { mpip }) });
+          record({ ...common, ...measured, figures });
         } finally {
           await running.stop();
         }

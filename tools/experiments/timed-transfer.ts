@@ -2,7 +2,7 @@ import { contentUrl, curl, startContentServer } from "../lab/index.ts";
 import { recordLines } from "./line-recording.ts";
 import type { Network } from "./network.ts";
 import { lineFigures, type Measured, OVERRUNS } from "./transfer.ts";
-import type { RunningWay } from "./ways.ts";
+import { daemonReports, type RunningWay } from "./ways.ts";
 
 /** Names of figures. */
 export const SECONDS = "s";
@@ -35,6 +35,7 @@ export async function timedTransfer(
         ...(upload ? { upload: bytes } : {}),
       }),
     );
+    const mpip = await daemonReports(way);
     const carried = lines.reduce((sum, { mbitPerS }) => sum + mbitPerS, 0);
     const shares = lines.map(({ link, mbitPerS }) => [shareName(link), mbitPerS / carried]);
     return {
@@ -45,6 +46,7 @@ export async function timedTransfer(
         ...Object.assign({}, ...lines.map(lineFigures)),
         [OVERRUNS]: overruns,
       },
+      ...(mpip === undefined ? {} : { mpip }),
     };
   } finally {
     await server.stop("SIGKILL");

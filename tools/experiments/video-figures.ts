@@ -73,6 +73,7 @@ async function videoOver(way: Way, congestion: string, seconds: number): Promise
     return {
       figures: {
         ...playFigures(report),
+        [STALLED]: stalledUntil(report, Number.POSITIVE_INFINITY),
         [AT_BEST]: mean(quality.values.map((level) => (level === LEVELS_MBIT.length - 1 ? 1 : 0))),
         ...(bestAt === undefined ? {} : { [FIRST_BEST]: bestAt }),
       },
@@ -191,10 +192,8 @@ async function coordination(
           ...playFigures({
             received: slice(seen.received, fromS, toS),
             buffer: slice(seen.buffer, fromS, toS),
-            quality: slice(seen.quality, fromS, toS),
-            stalledS: slice(seen.stalledS, fromS, toS),
           }),
-          [STALLED]: lastUntil(seen.stalledS, toS) - lastUntil(seen.stalledS, fromS),
+          [STALLED]: stalledUntil(seen, toS) - stalledUntil(seen, fromS),
           [DOWNLOADED]: loadedHere.length === 0 ? 0 : mean(loadedHere),
         },
         // The whole of it is told once.
@@ -241,15 +240,18 @@ function coordinationSection(runs: readonly Run[]): Omit<Section, "title"> {
 
 // Both.
 
-function playFigures({ received, buffer, stalledS }: PlayerReport): Record<string, number> {
+function playFigures({
+  received,
+  buffer,
+}: Pick<PlayerReport, "received" | "buffer">): Record<string, number> {
   return {
-    [STALLED]: stalledS.values.at(-1)! - stalledS.values[0]!,
     [RECEIVED]: mean(received.values),
     [BUFFER]: mean(buffer.values),
   };
 }
 
-function lastUntil({ atS, values }: Series, untilS: number): number {
+/** Seconds without a picture until then. */
+function stalledUntil({ stalledS: { atS, values } }: PlayerReport, untilS: number): number {
   return values.findLast((_, i) => atS[i]! <= untilS) ?? 0;
 }
 

@@ -6,7 +6,7 @@ import type { BarsChart, BoxesChart, Section, Table } from "./report/chart.ts";
 import { distinct, figure, medianFigure, pick, shown, shownRange } from "./select.ts";
 import { SECONDS, shareName, timedTransfer } from "./timed-transfer.ts";
 import { perCongestion } from "./transfer-report.ts";
-import { daemonReports, mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
+import { mpipWay, mptcpWay, singleWay, type Way } from "./ways.ts";
 
 /** The measurement of Chen et al. (IMC 2013): Wi-Fi that is near and loses, LTE that is far and does not. */
 const SIZES: readonly { name: string; bytes: number; rounds: number }[] = [
@@ -65,9 +65,7 @@ async function measureWireless(options: RunOptions, record: (run: Run) => void):
             for (let round = 1; round <= rounds; round++) {
               const download = { bytes, congestion, upload: false };
               const measured = await timedTransfer(network, running, download);
-              const mpip = await daemonReports(running);
-              const common = { experiment: wireless.name, condition: name, way: way.name, repeat };
-              record({ ...common, ...measured, ...(mpip === undefined ? {} : { mpip }) });
+              record({ experiment: wireless.name, condition: name, way: way.name, repeat, ...measured });
             }
           }
         } finally {

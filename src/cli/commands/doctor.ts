@@ -5,8 +5,8 @@ import type { PathView, StatusView } from "../../control/views.ts";
 import type { DaemonReport, SilentDaemon } from "../../doctor/doctor.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import { CAP_NET_ADMIN, hasCapability } from "../../host/capabilities.ts";
-import { isRunning, Journal } from "../../host/journal.ts";
-import { daemons } from "../connect.ts";
+import { Journal } from "../../host/journal.ts";
+import { daemons, running } from "../connect.ts";
 import { EXIT_FAILED } from "../error.ts";
 import { CONFIG_PATH, ofReport, type ReportArguments } from "../options.ts";
 import { print } from "../print.ts";
@@ -26,7 +26,7 @@ export const doctor: CommandModule<object, DoctorArguments> = {
       describe: "configuration file; without it that of the running daemon, or /etc/mpip.yaml",
     }),
   handler: async (args) => {
-    const daemon = await running(args);
+    const daemon = await examined(args);
     // The other verbs do without the native addon.
     const { examine } = await import("../../doctor/doctor.ts");
     const findings = await examine({
@@ -39,18 +39,19 @@ export const doctor: CommandModule<object, DoctorArguments> = {
   },
 };
 
-type Running = DaemonReport | SilentDaemon;
-
 /** The daemon that is meant; undefined where none is running. */
-async function running({ tun, "run-dir": runDir }: DoctorArguments): Promise<Running | undefined> {
+async function examined({
+  tun,
+  "run-dir": runDir,
+}: DoctorArguments): Promise<DaemonReport | SilentDaemon | undefined> {
   if (!hasCapability(CAP_NET_ADMIN)) return undefined;
   for (const name of daemons(runDir)) {
-    const entry = new Journal(runDir, name).read();
-    if ((tun !== undefined && name !== tun) || entry === undefined || !isRunning(entry)) continue;
+    const daemon = tun === undefined || name === tun ? running(runDir, name) : undefined;
+    if (daemon === undefined) continue;
     try {
       return await report(controlPath(runDir, name));
     } catch (error) {
-      return { pid: entry.pid, why: (error as Error).message };
+      return { pid: daemon.pid, why: (error as Error).message };
     }
   }
   return undefined;

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandModule } from "yargs";
 import { controlPath } from "../../control/path.ts";
 import { sweepHost } from "../../host/host.ts";
-import { isRunning, Journal } from "../../host/journal.ts";
-import { call, connect, daemons, notRunning } from "../connect.ts";
+import { Journal } from "../../host/journal.ts";
+import { call, connect, daemons, notRunning, running } from "../connect.ts";
 import { CliError } from "../error.ts";
 import { type DaemonArguments, ofDaemon } from "../options.ts";
 
@@ -38,6 +38,6 @@ export const down: CommandModule<object, DaemonArguments> = {
 function leftovers({ tun, "run-dir": runDir }: DaemonArguments): string[] {
   const names = daemons(runDir).filter((name) => tun === undefined || name === tun);
   if (names.length === 0) throw notRunning(tun);
-  const dead = names.filter((name) => !isRunning(new Journal(runDir, name).read()));
+  const dead = names.filter((name) => running(runDir, name) === undefined);
   return dead.length === names.length ? dead : [];
 }

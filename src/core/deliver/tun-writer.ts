@@ -15,7 +15,14 @@ import {
   VNET_NEEDS_CHECKSUM,
 } from "../batch/layout.ts";
 import { Plan } from "../batch/plan.ts";
-import { foldSum, setIpv4Checksum, sumBytes, sumIpv4Pseudo, sumIpv6Pseudo } from "../wire/checksum.ts";
+import {
+  foldSum,
+  setIpv4Checksum,
+  sumBytes,
+  sumIpv4Pseudo,
+  sumIpv6Pseudo,
+  transportChecksum,
+} from "../wire/checksum.ts";
 import { ECN_MASK } from "../wire/ecn.ts";
 import { IPV4_TOTAL_LENGTH, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
@@ -295,9 +302,7 @@ export class TunWriter {
     const payloadAt = words[end - 2]! + words[end - 1]! - this.payloadBytes;
     let sum = sumBytes(view, transportAt, this.transportBytes, pseudo);
     sum = sumBytes(view, payloadAt, this.payloadBytes, sum);
-    const checksum = ~foldSum(sum) & 0xffff;
-    // RFC 768: 0 would mean that UDP has none.
-    return checksum === 0 ? 0xffff : checksum;
+    return transportChecksum(sum);
   }
 }
 

@@ -17,12 +17,12 @@ import {
 import { SMALL_BYTES } from "../dispatch/scheduler.ts";
 import { RULE_BY_PACKET } from "../tables/rules.ts";
 import { SESSION_KEY_WORDS, setSentKey } from "../tables/session-key.ts";
-import { foldSum, sumBytes, transportChecksumHolds } from "../wire/checksum.ts";
+import { sumBytes, transportChecksum, transportChecksumHolds } from "../wire/checksum.ts";
 import { FLAG_COPY, FLAG_NO_CHECKSUM, KIND_DATA_COMPACT, KIND_DATA_FULL } from "../wire/control-block.ts";
 import { ECN_CONGESTION, ECN_MASK, ECN_NOT_CAPABLE } from "../wire/ecn.ts";
 import { Flow } from "../wire/flow.ts";
 import { ICMP_ERROR_BYTES, writeTooBig, writeUnreachable } from "../wire/icmp-error.ts";
-import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
+import { IPV4_ID, IPV4_TOTAL_LENGTH, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { IPV6_BYTES, IPV6_PAYLOAD_LENGTH } from "../wire/ipv6.ts";
 import { TCP_CWR, TCP_FIN, TCP_FLAGS, TCP_PSH, TCP_RST, TCP_SEQUENCE, TCP_SYN } from "../wire/tcp.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
@@ -580,8 +580,6 @@ export class Outbound {
     const field = start + view.getUint16(at + VNET_CHECKSUM_OFFSET, true);
     if (field + 2 > flow.packetBytes) return;
     const sum = sumBytes(view, flow.ipAt + start, flow.packetBytes - start, 0);
-    const checksum = ~foldSum(sum) & 0xffff;
-    // Of UDP, 0 says that there is none.
-    view.setUint16(flow.ipAt + field, checksum === 0 && flow.protocol === PROTOCOL_UDP ? 0xffff : checksum);
+    view.setUint16(flow.ipAt + field, transportChecksum(sum));
   }
 }

@@ -1,4 +1,5 @@
 import type { NodeSlot, None } from "../base/ids.ts";
+import { isSameAddress } from "../wire/address.ts";
 import type { PeerSpec } from "./context.ts";
 
 /** A node that is wanted, and what is known of it. */
@@ -29,13 +30,19 @@ export function peerAt(
 }
 
 export function isEndpointOf({ spec }: Peer, from: Int32Array, fromAt: number, port: number): boolean {
-  return spec.endpoints.some((end) => isSameEnd(end, from.subarray(fromAt, fromAt + 4), port));
+  return spec.endpoints.some((end) => isSameEnd(end, from, fromAt, port));
 }
 
 export function isSameEnd(
-  end: { address: Int32Array; port: number },
+  end: PeerSpec["endpoints"][number],
   address: Int32Array,
+  at: number,
   port: number,
 ): boolean {
-  return end.port === port && end.address.every((word, i) => word === address[i]);
+  return end.port === port && isSameAddress(end.address, 0, address, at);
+}
+
+/** Whether a node is the one that the configuration names. */
+export function isNamed(node: NonNullable<PeerSpec["node"]>, idHigh: number, idLow: number): boolean {
+  return node.high === idHigh && (node.low | 0) === idLow;
 }

@@ -41,7 +41,7 @@ import { ControlSender } from "./control-sender.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { PathKeeper } from "./path-keeper.ts";
 import type { PathMoves } from "./path-moves.ts";
-import { isEndpointOf, isSameEnd, type Peer, peerAt, REFUSAL_NONE } from "./peer.ts";
+import { isEndpointOf, isNamed, isSameEnd, type Peer, peerAt, REFUSAL_NONE } from "./peer.ts";
 import { Repair } from "./repair.ts";
 import { Strangers } from "./strangers.ts";
 
@@ -112,7 +112,9 @@ export class Peering {
     for (const { spec, node } of before) {
       for (const { address, port } of spec.endpoints) {
         const slot = availability.find(address, 0, port);
-        const isWanted = specs.some((other) => other.endpoints.some((end) => isSameEnd(end, address, port)));
+        const isWanted = specs.some((other) =>
+          other.endpoints.some((end) => isSameEnd(end, address, 0, port)),
+        );
         if (slot !== NONE && !isWanted) availability.unpin(slot, nowMs);
       }
       if (node === NONE) continue;
@@ -130,7 +132,7 @@ export class Peering {
   private leavePlaces(node: NodeSlot, before: PeerSpec, spec: PeerSpec, nowMs: number): void {
     const { addresses } = this.context.nodes;
     for (const { address, port } of before.endpoints) {
-      if (spec.endpoints.some((end) => isSameEnd(end, address, port))) continue;
+      if (spec.endpoints.some((end) => isSameEnd(end, address, 0, port))) continue;
       const slot = addresses.findOf(node, address, 0, port);
       if (slot === NONE) continue;
       addresses.retract(slot, ADDRESS_CONFIGURED);
@@ -143,8 +145,7 @@ export class Peering {
   /** Whether the node is not the one that the configuration names. */
   private isAnother(node: NodeSlot | None, { node: wanted }: PeerSpec): boolean {
     const { nodes } = this.context;
-    if (node === NONE || wanted === undefined) return false;
-    return nodes.idHigh(node) !== wanted.high || nodes.idLow(node) !== (wanted.low | 0);
+    return node !== NONE && wanted !== undefined && !isNamed(wanted, nodes.idHigh(node), nodes.idLow(node));
   }
 
   /** Carries traffic to the real addresses of nodes, which are asked for at a port, or, with 0, does not. */
@@ -509,8 +510,7 @@ export class Peering {
   ): Peer | undefined {
     const { nodes } = this.context;
     const byId = this.peers.find(({ spec, node }) => {
-      if (spec.node !== undefined)
-        return spec.node.high === block.nodeHigh && (spec.node.low | 0) === block.nodeLow;
+      if (spec.node !== undefined) return isNamed(spec.node, block.nodeHigh, block.nodeLow);
       return node !== NONE && node === nodes.find(block.nodeHigh, block.nodeLow);
     });
     if (byId !== undefined) return byId;

@@ -247,13 +247,7 @@ export class Repair {
         continue;
       }
       const not = isRescue ? (history.path[at]! as PathSlot) : NONE;
-      const path = this.bestPath(
-        this.nodeOf(run),
-        history.mode[at]!,
-        history.headerBytes[at]! + history.segmentBytes[at]!,
-        not,
-        nowUs,
-      );
+      const path = this.pathFor(run, not, nowUs);
       const isPossible = path !== NONE && path !== not;
       if (isPossible) {
         const isSpent = paths.limits.isSpent(path, nowUs);
@@ -295,13 +289,7 @@ export class Repair {
     const isCongestion = isFull && !isToldAnyway && !this.mayUseRoom(path, nowUs);
     const epochUs = Math.max(SIGNAL_RTTS * paths.delays.rttUs[path]!, SIGNAL_MIN_US);
     if (isCongestion && congestion.maySignal(session, epochUs, nowUs)) return;
-    const target = this.bestPath(
-      paths.nodeOf(path),
-      history.mode[at]!,
-      history.headerBytes[at]! + history.segmentBytes[at]!,
-      NONE,
-      nowUs,
-    );
+    const target = this.pathFor(run, NONE, nowUs);
     const hasTarget = target !== NONE && !paths.limits.isSpent(target, nowUs);
     const mayTry = hasTarget && history.tries[at]! < TRIES_MAX && this.spend(history.segmentBytes[at]!);
     if (!mayTry || !this.add(run, segment)) counters.givenUp++;
@@ -345,6 +333,14 @@ export class Repair {
     if (this.budgetBytes < bytes) return false;
     this.budgetBytes -= bytes;
     return true;
+  }
+
+  /** For a segment of a run. */
+  private pathFor(run: Run, not: PathSlot | None, nowUs: number): PathSlot | None {
+    const { history } = this.context;
+    const at = history.at(run);
+    const bytes = history.headerBytes[at]! + history.segmentBytes[at]!;
+    return this.bestPath(this.nodeOf(run), history.mode[at]!, bytes, not, nowUs);
   }
 
   /**

@@ -117,22 +117,15 @@ export class PathQueues {
 
   /** All but what waits here, which goes on waiting. */
   reset(slot: PathSlot): void {
+    this.forgetDelays(slot);
     this.floorUs[slot] = Number.NaN;
     this.rateBytesPerS[slot] = Number.POSITIVE_INFINITY;
     this.lossUs[slot] = 0;
-    this.deviationUs[slot] = 0;
-    this.biasUs[slot] = 0;
     this.corrected[slot] = 0;
-    this.queue[slot] = 0;
     this.updatedUs[slot] = 0;
-    this.oldFloorUs[slot] = Number.POSITIVE_INFINITY;
-    this.newFloorUs[slot] = Number.POSITIVE_INFINITY;
     this.floorSinceUs[slot] = 0;
     this.isAssumed[slot] = 0;
     this.lastRate[slot] = 0;
-    this.peakUs[slot] = 0;
-    this.oldLongestUs[slot] = 0;
-    this.newLongestUs[slot] = 0;
     this.longestSinceUs[slot] = 0;
     this.compared[slot] = 0;
     this.comparedUs[slot] = 0;

@@ -22,6 +22,14 @@ export function foldSum(sum: number): number {
   return (folded & 0xffff) + (folded >>> 16);
 }
 
+/**
+ * The checksum of TCP or UDP that a sum leads to. RFC 768: 0 would mean that UDP has none; in one's complement 0xffff is
+ * the same number.
+ */
+export function transportChecksum(sum: number): number {
+  return ~foldSum(sum) & 0xffff || 0xffff;
+}
+
 /** Sets the checksum of the IPv4 header at `at`. */
 export function setIpv4Checksum(view: DataView, at: number, headerBytes: number): void {
   view.setUint16(at + IPV4_CHECKSUM, 0);

@@ -13,8 +13,9 @@ const INTERVAL_MS = 100;
 const SMOOTHING = 0.25;
 /** The paths are filled evenly until less goes to a node than this part of what its fastest path could carry. */
 const LEAVING_PART = 0.9;
-/** A path of unknown rate is thought to carry this part of what the fastest one does, until it shows. */
+/** A path of unknown rate is thought to carry this part of what the fastest one does, and so much in a round trip, until it shows. */
 const UNKNOWN_PART = 0.5;
+const UNKNOWN_BYTES = 256_000;
 
 /**
  * Sends packets where they arrive first, by the queues that PathQueues predicts and by what waits here.
@@ -22,7 +23,8 @@ const UNKNOWN_PART = 0.5;
  * As long as nothing would arrive earlier by another path the fastest one gets everything: what a slower one adds to the
  * rate it would take from a sender that waits for the answers. Then all are filled evenly, each in proportion to what
  * it can hold before it loses packets. What is put in order again has to wait for the slowest of them in any case; a
- * queue on the fastest would only make it wait longer where the prediction is wrong.
+ * queue on the fastest would only make it wait longer where the prediction is wrong. Once all are full the rest waits
+ * here, in no path's queue, and goes by arrival again.
  */
 export class EarliestArrival implements Scheduler {
   readonly mayWait = true;
@@ -125,7 +127,7 @@ export class EarliestArrival implements Scheduler {
       if (first === fastest) return isLured && bytes > SMALL_BYTES ? this.lured(choice, first, nowUs) : first;
       this.beginEven(node, fastest as PathSlot);
     }
-    return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs);
+    return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs, first);
   }
 
   /** The fastest path, or the next one where something is to be sent by that now. */
@@ -152,8 +154,8 @@ export class EarliestArrival implements Scheduler {
     return other;
   }
 
-  /** The path whose queue is the smallest part of what it can hold. */
-  private emptiest(choice: PathChoice, bytes: number, nowUs: number): PathSlot {
+  /** The path whose queue is the smallest part of what it can hold; where all are full the one that is `first` by arrival. */
+  private emptiest(choice: PathChoice, bytes: number, nowUs: number, first: PathSlot): PathSlot {
     const { paths } = this;
     const { queues } = paths;
     const { node, weights } = choice;
@@ -176,7 +178,8 @@ export class EarliestArrival implements Scheduler {
       best = path;
       bestPart = part;
     }
-    return best as PathSlot;
+    const areFull = leastUs < Number.POSITIVE_INFINITY && bestPart > 1;
+    return areFull ? first : (best as PathSlot);
   }
 
   private beginEven(node: NodeSlot, fastest: PathSlot): void {
@@ -186,8 +189,11 @@ export class EarliestArrival implements Scheduler {
   }
 
   private assumeRate(path: PathSlot, fastest: PathSlot): void {
-    const { queues } = this.paths;
-    queues.assume(path, UNKNOWN_PART * queues.rateBytesPerS[fastest]!);
+    const { queues, delays } = this.paths;
+    // What is sent before anything is known of it comes late by as much as too much is assumed. 0 as long as none is known.
+    const roundTripUs = delays.rttUs[path]!;
+    const most = (UNKNOWN_BYTES * 1e6) / roundTripUs;
+    queues.assume(path, Math.min(UNKNOWN_PART * queues.rateBytesPerS[fastest]!, most));
   }
 
   /** Ends the even filling of a node's paths when its fastest one could carry everything; watches whether it is needed. */

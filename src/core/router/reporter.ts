@@ -146,7 +146,8 @@ export class Reporter {
         const path = paths.find(node, report.path);
         if (path === NONE) continue;
         paths.delivery.handleReport(path, report, block.timestampUs);
-        paths.queues.handleRate(path, (report.carries & CARRIES_MASK) * 1000, report.carries < 0);
+        const bytesPerS = (report.carries & CARRIES_MASK) * 1000;
+        paths.queues.handleRate(path, bytesPerS, report.carries < 0, nowUs);
       } else if (reader.type === FIELD_ECHO) {
         const echo = reader.echo(this.echo);
         const path = paths.find(node, echo.path);

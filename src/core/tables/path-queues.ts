@@ -60,7 +60,7 @@ export class PathQueues {
   readonly deviationUs: Float64Array;
   /** Bytes that wait for the path here (router/waiting.ts), and are no part of the queue yet. */
   readonly heldBytes: Float64Array;
-  /** What measurements have made the queue longer by, in all. */
+  /** What measurements and changes of the rate have made the queue longer by, in all. */
   readonly corrected: Float64Array;
   /** How far they are above it, less how far below. */
   private readonly biasUs: Float64Array;
@@ -203,15 +203,12 @@ export class PathQueues {
     const left = this.queueUs(slot, nowUs);
     const isKnown = !Number.isNaN(thoughtUs);
     const expected = isKnown ? Math.max(thoughtUs + this.corrected[slot]! - corrected, 0) : left;
-    if (isKnown) this.compare(slot, measured, expected, nowUs);
     const error = measured - expected;
     const { deviationUs, biasUs } = this;
     deviationUs[slot] = deviationUs[slot]! + DEVIATION_SMOOTHING * (Math.abs(error) - deviationUs[slot]!);
     biasUs[slot] = biasUs[slot]! + DEVIATION_SMOOTHING * (error - biasUs[slot]!);
-    const queue = Math.min(Math.max(left + GAIN * error, 0), QUEUE_MAX_US);
-    this.queue[slot] = queue;
-    this.updatedUs[slot] = nowUs;
-    this.corrected[slot] = this.corrected[slot]! + queue - left;
+    this.correct(slot, left, left + GAIN * error, nowUs);
+    if (isKnown) this.compare(slot, measured, expected, nowUs);
   }
 
   /**
@@ -219,7 +216,7 @@ export class PathQueues {
    * path here, the path carries no more; otherwise it carries that much at least. One such rate may have been taken when
    * something stood still for a moment, so it takes two to change what is known, and what is known first is the highest so far.
    */
-  handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean): void {
+  handleRate(slot: PathSlot, bytesPerS: number, isFaster: boolean, nowUs: number): void {
     // None had to wait. Or the report is forged: what would wait for such a path would wait for ever.
     if (bytesPerS === 0) return;
     const known = this.rateBytesPerS[slot]!;
@@ -228,7 +225,7 @@ export class PathQueues {
       const most = Math.max(bytesPerS, last);
       this.lastRate[slot] = most;
       if (!isFaster && most < known) return;
-      this.rateBytesPerS[slot] = most;
+      this.changeRate(slot, most, nowUs);
       // What was not sent faster shows the least that it carries. Where delays vary by themselves nothing shows more.
       if (isFaster || this.noiseUs(slot) > DOUBT_US) this.isAssumed[slot] = 0;
       return;
@@ -238,10 +235,10 @@ export class PathQueues {
     const higher = Math.max(bytesPerS, last);
     if (lower > known) {
       const gain = lower > RATE_JUMP * known ? 1 : RATE_GAIN;
-      this.rateBytesPerS[slot] = known + gain * (lower - known);
+      this.changeRate(slot, known + gain * (lower - known), nowUs);
     } else if (higher < known && (isFaster || this.heldBytes[slot]! > 0)) {
       const doubt = 1 + this.deviationUs[slot]! / DOUBT_US;
-      this.rateBytesPerS[slot] = known + (RATE_GAIN / (doubt * doubt)) * (higher - known);
+      this.changeRate(slot, known + (RATE_GAIN / (doubt * doubt)) * (higher - known), nowUs);
     }
   }
 
@@ -296,13 +293,39 @@ export class PathQueues {
     const times = this.highExpectedUs[slot]! / (this.highMeasuredUs[slot]! + MEASURED_MIN_US);
     const isAssumed = this.isAssumed[slot] === 1;
     const isTooLow = isAssumed ? times > ASSUMED_TIMES : times > SHORTER_TIMES && this.heldBytes[slot]! > 0;
-    if (isTooLow && this.highExpectedUs[slot]! > SHORT_US)
-      this.rateBytesPerS[slot] =
-        this.rateBytesPerS[slot]! * Math.min(Math.max(times / 2, RAISE_MIN), RAISE_MAX);
+    if (isTooLow && this.highExpectedUs[slot]! > SHORT_US) {
+      const raise = Math.min(Math.max(times / 2, RAISE_MIN), RAISE_MAX);
+      this.changeRate(slot, raise * this.rateBytesPerS[slot]!, nowUs);
+    }
+    this.compareAnew(slot, nowUs);
+  }
+
+  private compareAnew(slot: PathSlot, nowUs: number): void {
     this.compared[slot] = 0;
     this.highMeasuredUs[slot] = 0;
     this.highExpectedUs[slot] = 0;
     this.comparedUs[slot] = nowUs;
+  }
+
+  /**
+   * What is on the path takes longer or shorter than was thought by as much as the rate was wrong; what was thought of it with
+   * another rate is nothing to compare measurements with.
+   */
+  private changeRate(slot: PathSlot, bytesPerS: number, nowUs: number): void {
+    const known = this.rateBytesPerS[slot]!;
+    this.rateBytesPerS[slot] = bytesPerS;
+    if (known === Number.POSITIVE_INFINITY) return;
+    const left = this.queueUs(slot, nowUs);
+    this.correct(slot, left, (left * known) / bytesPerS, nowUs);
+    if (Math.max(bytesPerS / known, known / bytesPerS) > RATE_JUMP) this.compareAnew(slot, nowUs);
+  }
+
+  /** The queue is `queueUs` instead of `left`. */
+  private correct(slot: PathSlot, left: number, queueUs: number, nowUs: number): void {
+    const queue = Math.min(Math.max(queueUs, 0), QUEUE_MAX_US);
+    this.queue[slot] = queue;
+    this.updatedUs[slot] = nowUs;
+    this.corrected[slot] = this.corrected[slot]! + queue - left;
   }
 
   private noteFloor(slot: PathSlot, delayUs: number, nowUs: number): void {

@@ -66,7 +66,7 @@ function run({ rateBytesPerS, oneWayUs, offsetUs, load, burst, seed }: LineSpec)
       const { atUs, packet, carries } = reports.shift()!;
       const { sentUs, arrivedUs, thoughtUs, corrected } = packet;
       queues.handleDelay(P, arrivedUs - sentUs + offsetUs, atUs, thoughtUs, corrected);
-      if (carries !== 0) queues.handleRate(P, (carries & CARRIES_MASK) * 1000, carries < 0);
+      if (carries !== 0) queues.handleRate(P, (carries & CARRIES_MASK) * 1000, carries < 0, atUs);
     }
     const packets = 1 + rng.below(2 * burst - 1);
     for (let i = 0; i < packets; i++) {

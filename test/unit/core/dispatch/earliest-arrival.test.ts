@@ -118,6 +118,14 @@ describe("a path that others are quicker than", () => {
     expect(Math.max(...parts) - Math.min(...parts)).toBeLessThan(0.1);
   });
 
+  it("has more than they all can hold wait where it arrives first", () => {
+    const world = new World({ floorMs: 10, rate: 1, holdsMs: 5 }, { floorMs: 40, rate: 1, holdsMs: 10 });
+    world.stream(2, 2.1);
+    const [first, second] = world.queuesMs();
+    expect(first! + second!).toBeGreaterThan(100);
+    expect(Math.abs(first! + 10 - (second! + 40))).toBeLessThan(5);
+  });
+
   it("makes the paths carry what they can: nothing waits longer than it must", () => {
     const world = new World({ floorMs: 10, rate: 1 }, { floorMs: 40, rate: 3 });
     world.stream(1, 3.8);
@@ -128,7 +136,7 @@ describe("a path that others are quicker than", () => {
   });
 
   it("takes those of which it is not known what they hold for no better than the others", () => {
-    const world = new World({ floorMs: 10, rate: 1, holdsMs: 20 }, { floorMs: 30, rate: 1 });
+    const world = new World({ floorMs: 10, rate: 1, holdsMs: 80 }, { floorMs: 30, rate: 1 });
     world.stream(1, 2.1);
     const [first, second] = world.queuesMs();
     expect(Math.abs(first! - second!)).toBeLessThan(2);
@@ -144,6 +152,14 @@ describe("a path that others are quicker than", () => {
     expect([own, other]).toEqual([2, 7]);
     expect(assumed).toBeGreaterThan(0.1);
     expect(assumed).toBeLessThan(2);
+  });
+
+  it("has a path of unknown rate sent no more than a little before it can have shown what it carries", () => {
+    const world = new World({ floorMs: 10, rate: 40 }, { floorMs: 30 });
+    const path = world.paths.at(A, 1);
+    world.paths.delays.handleRtt(path, 64_000);
+    world.stream(0.2, 80, { bytes: 1400 });
+    expect(world.paths.queues.rateBytesPerS[path]! / 1e6).toBeCloseTo(4, 1);
   });
 
   it("is one as soon as packets would arrive earlier by another, with what waits here", () => {

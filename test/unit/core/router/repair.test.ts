@@ -345,7 +345,7 @@ describe("a path that goes silent", () => {
     const link = { ...NEAR, bitsPerS: 8e6, queueBytes: 100_000 };
     // The faster one is cut.
     const world = new World([link, { ...link, delayUs: link.delayUs + 1_000 }]);
-    world.stream(3000, 560);
+    world.stream(3000, 550);
     const { router } = world.nodes.a;
     const tick = router.handleTick.bind(router);
     const rescued = new Set<number>();

@@ -181,7 +181,7 @@ describe("a measured delay", () => {
   /** Packets were thought to have to wait for 20 ms, and had to wait for a part of that. */
   function rateAfter(measuredPart: number, { heldBytes = 1, isKnown = true, forUs = 1e6 } = {}): number {
     const table = queues();
-    if (isKnown) table.handleRate(P, RATE, true);
+    if (isKnown) table.handleRate(P, RATE, true, 0);
     table.heldBytes[P] = heldBytes;
     for (let us = 0; us <= forUs; us += 5_000)
       measure(table, us, us % 10_000 === 0 ? 0 : measuredPart * 20_000, 20_000, table.corrected[P]);
@@ -193,8 +193,8 @@ describe("the rate of a path", () => {
   const FASTER = true;
 
   /** What is known after the peer has said one after the other of `rates`. */
-  function told(table: PathQueues, rates: readonly number[], isFaster: boolean): number {
-    for (const rate of rates) table.handleRate(P, rate, isFaster);
+  function told(table: PathQueues, rates: readonly number[], isFaster: boolean, nowUs = 0): number {
+    for (const rate of rates) table.handleRate(P, rate, isFaster, nowUs);
     return table.rateBytesPerS[P]!;
   }
 
@@ -260,6 +260,28 @@ describe("the rate of a path", () => {
     expect(fallen(!FASTER, 1)).toBe(0.875 * RATE);
   });
 
+  it("makes what is on the path take longer or shorter when it changes", () => {
+    const table = queues();
+    table.handleSent(P, 10, 20_000, 0);
+    const before = table.corrected[P]!;
+    told(table, [4 * RATE], FASTER, 8_000);
+    expect(table.queueUs(P, 8_000)).toBe(3_000);
+    // What is on its way is compared with as much less.
+    expect(table.corrected[P]! - before).toBe(-9_000);
+    told(table, [2 * RATE, 2 * RATE], FASTER, 8_000);
+    expect(table.rateBytesPerS[P]).toBeLessThan(4 * RATE);
+    expect(table.queueUs(P, 8_000) * table.rateBytesPerS[P]!).toBeCloseTo(3_000 * 4 * RATE, -3);
+  });
+
+  it("is not raised once more by what left while a lower one was assumed", () => {
+    const table = queues(RATE / 4);
+    showFloor(table);
+    table.handleSent(P, 10, 10_000, 0);
+    told(table, [RATE], !FASTER, 1_000);
+    for (let us = 5_000; us <= 200_000; us += 5_000) measure(table, us, 10_000, 40_000, 0);
+    expect(table.rateBytesPerS[P]).toBe(RATE);
+  });
+
   it("falls more slowly where delays are not as they were thought to be", () => {
     const table = queues(Number.POSITIVE_INFINITY);
     told(table, [RATE], FASTER);
@@ -321,7 +343,7 @@ describe("losses", () => {
 
   it("show what the path carries where that is not known yet: as much as came through", () => {
     const table = queues(Number.POSITIVE_INFINITY);
-    table.handleRate(P, 0.7e6, false);
+    table.handleRate(P, 0.7e6, false, 0);
     expect(table.rateBytesPerS[P]).toBe(Number.POSITIVE_INFINITY);
     measure(table, 0, 0);
     for (let k = 1; k <= 20; k++) measure(table, k * 10_000, 40_000);
@@ -331,10 +353,10 @@ describe("losses", () => {
 
   it("come through at some rate, whatever a report says", () => {
     const table = queues(Number.POSITIVE_INFINITY);
-    table.handleRate(P, 0, true);
+    table.handleRate(P, 0, true, 0);
     expect(table.rateBytesPerS[P]).toBe(Number.POSITIVE_INFINITY);
-    table.handleRate(P, 1e6, true);
-    for (let k = 0; k < 100; k++) table.handleRate(P, 0, true);
+    table.handleRate(P, 1e6, true, 0);
+    for (let k = 0; k < 100; k++) table.handleRate(P, 0, true, 0);
     expect(table.rateBytesPerS[P]).toBe(1e6);
   });
 
@@ -344,7 +366,7 @@ describe("losses", () => {
       table.handleSent(P, 1, 1000, us);
       expect(table.handleLoss(P, 0)).toBe(false);
     }
-    table.handleRate(P, 1e6, true);
+    table.handleRate(P, 1e6, true, 0);
     expect(lose(table, 300, (queueUs) => (queueUs > 43_000 ? 0.5 : 0))).toBe(1);
   });
 

@@ -125,6 +125,8 @@ export class EarliestArrival implements Scheduler {
     if (isLured && queues.waitUs(fastest as PathSlot, nowUs) === 0) this.isEven[node] = 0;
     if (this.isEven[node] === 0) {
       if (first === fastest) return isLured && bytes > SMALL_BYTES ? this.lured(choice, first, nowUs) : first;
+      // Delays that vary look like a queue before there is one.
+      if (queues.rateBytesPerS[fastest as PathSlot] === Number.POSITIVE_INFINITY) return first;
       this.beginEven(node, fastest as PathSlot);
     }
     return bytes <= SMALL_BYTES ? first : this.emptiest(choice, bytes, nowUs, first);
@@ -190,9 +192,8 @@ export class EarliestArrival implements Scheduler {
 
   private assumeRate(path: PathSlot, fastest: PathSlot): void {
     const { queues, delays } = this.paths;
-    // What is sent before anything is known of it comes late by as much as too much is assumed. 0 as long as none is known.
-    const roundTripUs = delays.rttUs[path]!;
-    const most = (UNKNOWN_BYTES * 1e6) / roundTripUs;
+    // Until something is known of the path, what is sent comes late by as much as too much is assumed; no round trip yet is 0.
+    const most = (UNKNOWN_BYTES * 1e6) / delays.rttUs[path]!;
     queues.assume(path, Math.min(UNKNOWN_PART * queues.rateBytesPerS[fastest]!, most));
   }
 

@@ -162,6 +162,16 @@ describe("a path that others are quicker than", () => {
     expect(world.paths.queues.rateBytesPerS[path]! / 1e6).toBeCloseTo(4, 1);
   });
 
+  it("has none assumed, its own neither, as long as that is not known: delays that vary are no queue", () => {
+    const world = new World({ floorMs: 10 }, { floorMs: 10.5 });
+    const { queues, delays } = world.paths;
+    const paths = [0, 1].map((place) => world.paths.at(A, place));
+    for (const path of paths) delays.handleRtt(path, 64_000);
+    queues.handleDelay(paths[0]!, 15_000, 0, Number.NaN, 0);
+    expect(world.send()).toBe(1);
+    expect(paths.map((path) => queues.rateBytesPerS[path])).toEqual([Infinity, Infinity]);
+  });
+
   it("is one as soon as packets would arrive earlier by another, with what waits here", () => {
     const world = new World({ floorMs: 10, rate: 1, holdsMs: 20 }, { floorMs: 90, rate: 1 });
     const path = world.paths.at(A, 0);

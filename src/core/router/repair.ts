@@ -264,8 +264,25 @@ export class Repair {
       if (!isPossible || (isRescue && !history.markAgain(run, segment))) continue;
       if (!this.sendAgain(run, segment, path, nowUs)) continue;
       if (isRescue) this.counters.rescued++;
-      else this.counters.repaired++;
+      else {
+        this.counters.repaired++;
+        if (paths.queues.losesAtRandom(path)) this.sendTwice(run, segment, path, nowUs);
+      }
     }
+  }
+
+  /**
+   * What is sent again on a path that loses at random may be lost once more, and TCP does not wait so long: it is sent
+   * a second time, on another path if there is one. That one is not missed.
+   */
+  private sendTwice(run: Run, segment: number, first: PathSlot, nowUs: number): void {
+    const { history, paths } = this.context;
+    const path = this.pathFor(run, first, nowUs);
+    if (path === NONE || paths.limits.isSpent(path, nowUs)) return;
+    if (!this.spend(history.segmentBytes[history.at(run)]!)) return;
+    if (!this.sendAgain(run, segment, path, nowUs)) return;
+    history.markAgain(history.last(path) as Run, 0);
+    this.counters.repaired++;
   }
 
   private repair(run: Run, segment: number, nowUs: number): void {

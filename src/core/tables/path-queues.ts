@@ -32,9 +32,13 @@ const LOSS_SMOOTHING = 0.25;
 /** A queue is long if it is this part of the longest of late. */
 const LONG_PART = 0.7;
 const LONG_MIN_US = 1_000;
-/** A queue is full if a long one loses so many times what a short one does, and such a part of its packets. */
+/** A queue is full if a long one loses so many times what a short one does, and such a part of its packets; if short ones lose, too, so many. */
 const FULL_TIMES = 2;
 const FULL_LOSS = 0.003;
+const FULL_LOST = 3;
+/** A path loses at random if its short queues have lost so many, and such a part of their packets. */
+const RANDOM_LOST = 2;
+const RANDOM_LOSS = 0.002;
 /** So many packets of each kind are remembered. */
 const CLASS_PACKETS = 4_000;
 /** The most that is believed of a queue. */
@@ -256,9 +260,9 @@ export class PathQueues {
     }
     lostLong[slot] = lostLong[slot]! + 1;
     this.forget(lostLong, sentLong, slot);
-    const short = lostShort[slot]! / Math.max(sentShort[slot]!, 1);
-    const long = lostLong[slot]! / Math.max(sentLong[slot]!, 1);
-    if (long < FULL_TIMES * short + FULL_LOSS) return false;
+    const byChance = (sentLong[slot]! * lostShort[slot]!) / Math.max(sentShort[slot]!, 1);
+    const few = lostShort[slot]! > 0 ? FULL_LOST : 0;
+    if (lostLong[slot]! < FULL_TIMES * byChance + Math.max(FULL_LOSS * sentLong[slot]!, few)) return false;
     // What came through while it was full is what the path carries.
     if (this.rateBytesPerS[slot] === Number.POSITIVE_INFINITY && this.lastRate[slot]! > 0)
       this.rateBytesPerS[slot] = this.lastRate[slot]!;
@@ -266,6 +270,11 @@ export class PathQueues {
     const fullUs = Math.max(this.peakUs[slot]!, LOSS_MIN_US);
     this.lossUs[slot] = known === 0 ? fullUs : known + LOSS_SMOOTHING * (fullUs - known);
     return true;
+  }
+
+  /** Whether packets get lost that had nothing to wait for, so that any other may be, too. */
+  losesAtRandom(slot: PathSlot): boolean {
+    return this.lostShort[slot]! >= Math.max(RANDOM_LOSS * this.sentShort[slot]!, RANDOM_LOST);
   }
 
   /** Whether a queue is one of the longest of late. */

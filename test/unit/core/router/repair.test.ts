@@ -200,6 +200,28 @@ describe("a packet of TCP that a path has lost", () => {
     }
   });
 
+  it("is sent twice where it may be lost once more, and seldom takes longer than one round trip", () => {
+    for (const links of [[NEAR], [NEAR, NEAR]]) {
+      const world = new World(links.map((link) => ({ ...link, bitsPerS: 10e6 })));
+      // Bursts show what the lines carry.
+      for (let i = 0; i < 40; i++) {
+        world.send(30);
+        world.nodes.run(0.05);
+      }
+      const before = world.sentUs.length;
+      for (const { ab } of world.nodes.lines) ab.options.loss = 0.05;
+      world.stream(4000);
+      world.nodes.run(0.5);
+      const lost = world.nodes.lines.reduce((sum, { ab }) => sum + ab.lost, 0);
+      const late = world.sentUs.filter((_, n) => n >= before && world.tookUs(n) > 5 * NEAR.delayUs);
+      expect(lost).toBeGreaterThan(150);
+      expect(late.length).toBeLessThan(0.02 * lost);
+      expect([world.missing, world.doubled]).toEqual([[], []]);
+      // The second ones are not missed, nor sent again themselves.
+      expect(world.dataSent - before - 4000).toBeLessThan(2.2 * lost);
+    }
+  });
+
   it("is sent again when it is of UDP and a rule wants it", () => {
     const world = new World([{ ...NEAR, loss: 0.02 }, FAR], "udp");
     world.nodes.a.router.setRules([{ name: "it", route: "throughput", protocols: ["udp"], repair: "on" }]);

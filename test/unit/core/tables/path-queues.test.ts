@@ -375,6 +375,32 @@ describe("losses", () => {
       for (const seed of [1, 2, 3]) expect(lose(queues(), 1000, () => loss, seed)).toBeLessThan(0.05);
   });
 
+  it("of long queues show nothing as long as they are so few that it may be chance", () => {
+    const table = queues();
+    measure(table, 0, 0);
+    measure(table, 0, 40_000);
+    for (let i = 0; i < 1000; i++) {
+      table.handleSent(P, 1, 1, 1_000_000 + i * 1000);
+      if (i % 50 === 0) table.handleLoss(P, 0);
+    }
+    // Some 10 packets behind a long queue, of which a fiftieth gets lost anyway.
+    table.handleSent(P, 1, 35_000, 2_000_000);
+    for (let i = 0; i < 10; i++) table.handleSent(P, 1, 100, 2_000_000);
+    expect([1, 2, 3, 4].map(() => table.handleLoss(P, 35_000))).toEqual([false, false, false, true]);
+  });
+
+  it("without a queue show that packets get lost at random", () => {
+    for (const [loss, isRandom] of [
+      [0, false],
+      [0.0005, false],
+      [0.01, true],
+    ] as const) {
+      const table = queues();
+      lose(table, 500, (queueUs) => (queueUs > 43_000 ? 0.5 : loss));
+      expect(table.losesAtRandom(P)).toBe(isRandom);
+    }
+  });
+
   it("are mostly where both come together", () => {
     const table = queues();
     const part = lose(table, 1000, (queueUs) => (queueUs > 43_000 ? 0.5 : 0.01));

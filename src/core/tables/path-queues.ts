@@ -32,7 +32,10 @@ const LOSS_SMOOTHING = 0.25;
 /** A queue is long if it is this part of the longest of late. */
 const LONG_PART = 0.7;
 const LONG_MIN_US = 1_000;
-/** A queue is full if a long one loses so many times what a short one does, and such a part of its packets; if short ones lose, too, so many. */
+/**
+ * A queue is full if a long one loses so many times what a short one does, and such a part of its packets; if short ones
+ * lose, too, so many.
+ */
 const FULL_TIMES = 2;
 const FULL_LOSS = 0.003;
 const FULL_LOST = 3;

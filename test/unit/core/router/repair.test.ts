@@ -95,6 +95,14 @@ class World {
     }
   }
 
+  /** Bursts, by which the lines show what they carry. */
+  showRates(): void {
+    for (let i = 0; i < 40; i++) {
+      this.send(30);
+      this.nodes.run(0.05);
+    }
+  }
+
   /** How long a packet was on its way. */
   tookUs(number: number): number {
     return this.cameUs[number]![0]! - this.sentUs[number]!;
@@ -203,11 +211,7 @@ describe("a packet of TCP that a path has lost", () => {
   it("is sent twice where it may be lost once more, and seldom takes longer than one round trip", () => {
     for (const links of [[NEAR], [NEAR, NEAR]]) {
       const world = new World(links.map((link) => ({ ...link, bitsPerS: 10e6 })));
-      // Bursts show what the lines carry.
-      for (let i = 0; i < 40; i++) {
-        world.send(30);
-        world.nodes.run(0.05);
-      }
+      world.showRates();
       const before = world.sentUs.length;
       for (const { ab } of world.nodes.lines) ab.options.loss = 0.05;
       world.stream(4000);
@@ -399,10 +403,7 @@ describe("what a full queue loses", () => {
   /** A world that has shown what it can carry. */
   function rated(links: readonly LinkOptions[]): World {
     const world = new World(links);
-    for (let i = 0; i < 40; i++) {
-      world.send(30);
-      world.nodes.run(0.05);
-    }
+    world.showRates();
     world.nodes.run(1);
     expect(world.missing).toEqual([]);
     return world;
